@@ -59,7 +59,10 @@ impl Clock {
     #[must_use]
     pub fn starting_at(time: u64, leap_max: u64) -> Self {
         assert!(time <= TIME_MAX, "a clock cannot start beyond its end");
-        Self { time: AtomicU64::new(time), leap_max }
+        Self {
+            time: AtomicU64::new(time),
+            leap_max,
+        }
     }
 
     /// What the clock shows: the time of this process's latest event, 0 if there was none.
@@ -87,7 +90,11 @@ impl Clock {
         let leap_max = self.leap_max;
         self.advance(|local| {
             if received > local && received - local > leap_max {
-                return Err(ClockError::Leap { received, local, leap_max });
+                return Err(ClockError::Leap {
+                    received,
+                    local,
+                    leap_max,
+                });
             }
             Ok(local.max(received) + 1)
         })
@@ -101,7 +108,10 @@ impl Clock {
             if time > TIME_MAX {
                 return Err(ClockError::Exhausted);
             }
-            match self.time.compare_exchange_weak(local, time, Ordering::AcqRel, Ordering::Acquire) {
+            match self
+                .time
+                .compare_exchange_weak(local, time, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Ok(time),
                 Err(seen) => local = seen,
             }
@@ -131,7 +141,14 @@ mod tests {
     #[test]
     fn a_leap_is_refused_and_moves_nothing() {
         let clock = Clock::starting_at(10, 100);
-        assert_eq!(clock.receive(111), Err(ClockError::Leap { received: 111, local: 10, leap_max: 100 }));
+        assert_eq!(
+            clock.receive(111),
+            Err(ClockError::Leap {
+                received: 111,
+                local: 10,
+                leap_max: 100
+            })
+        );
         assert_eq!(clock.now(), 10);
         assert_eq!(clock.receive(110), Ok(111));
         assert!(clock.receive(u64::MAX).is_err());
@@ -155,7 +172,15 @@ mod tests {
                 .map(|n| {
                     let clock = &clock;
                     scope.spawn(move || {
-                        (0..1000).map(|i| if i % 2 == 0 { clock.tick() } else { clock.receive(n * i) }.unwrap())
+                        (0..1000)
+                            .map(|i| {
+                                if i % 2 == 0 {
+                                    clock.tick()
+                                } else {
+                                    clock.receive(n * i)
+                                }
+                                .unwrap()
+                            })
                             .collect::<Vec<_>>()
                     })
                 })
@@ -165,5 +190,53 @@ mod tests {
         times.sort_unstable();
         times.dedup();
         assert_eq!(times.len(), 4000);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// Two tasks of one process tick and receive at once: four different times, each task's own ascending, and a
+    /// receive past its stamp.
+    #[test]
+    fn no_two_events_share_a_time() {
+        loom::model(|| {
+            let clock = Arc::new(Clock::new());
+            let other = {
+                let clock = clock.clone();
+                thread::spawn(move || [clock.receive(5).unwrap(), clock.tick().unwrap()])
+            };
+            let own = [clock.tick().unwrap(), clock.receive(2).unwrap()];
+            let other = other.join().unwrap();
+            assert!(own[0] < own[1] && other[0] < other[1] && other[0] > 5 && own[1] > 2);
+            let mut times = [own, other].concat();
+            times.sort_unstable();
+            times.dedup();
+            assert_eq!(times.len(), 4);
+            assert_eq!(times.last(), Some(&clock.now()));
+        });
+    }
+
+    /// The control: a clock that reads and writes in two steps gives one time twice, and the model finds it.
+    #[test]
+    #[should_panic(expected = "one time twice")]
+    fn control_a_clock_in_two_steps_is_found() {
+        loom::model(|| {
+            let clock = Arc::new(AtomicU64::new(0));
+            let tick = |clock: &AtomicU64| {
+                let time = clock.load(Ordering::Acquire) + 1;
+                clock.store(time, Ordering::Release);
+                time
+            };
+            let other = {
+                let clock = clock.clone();
+                thread::spawn(move || tick(&clock))
+            };
+            let own = tick(&clock);
+            assert_ne!(own, other.join().unwrap(), "one time twice");
+        });
     }
 }

@@ -1,15 +1,37 @@
 //! Lamport's logical clocks, the total order they put on events, and records of what happened.
 //!
-//! [`Clock`] is one process's clock, [`Stamp`] a point in the total order of all events, [`ProcessId`] who an event
-//! belongs to. The rules are those of L. Lamport, *Time, Clocks, and the Ordering of Events in a Distributed
-//! System*, CACM 21(7), 1978: a clock ticks before each send, and a receive moves it past the stamp received.
+//! The rules are those of L. Lamport, *Time, Clocks, and the Ordering of Events in a Distributed System*, CACM 21(7),
+//! 1978: a clock ticks before each send, and a receive moves it past the stamp received. If an event can have caused
+//! another, its stamp is smaller; the converse does not hold, and that is all a Lamport clock can tell.
+//!
+//! | To | take |
+//! | --- | --- |
+//! | keep a process's clock | [`Clock`] |
+//! | say who an event belongs to | [`ProcessId`] |
+//! | order events of several processes | [`Stamp`]: by time, then by process |
+//! | serve requests in that order | [`OrderedLock`] |
+//!
+//! ```
+//! use lamport::{Clock, ProcessId, Stamp};
+//!
+//! let (p1, p2) = (ProcessId::new("P1")?, ProcessId::new("P2")?);
+//! let (clock1, clock2) = (Clock::new(), Clock::new());
+//!
+//! let sent = Stamp::new(clock1.tick()?, p1);
+//! let received = Stamp::new(clock2.receive(sent.time)?, p2);
+//! assert!(sent < received);
+//! assert_eq!((sent.time, received.time), (1, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! This crate opens no socket and knows no runtime.
 
 mod clock;
+mod ordered_lock;
 mod process;
 mod stamp;
 
 pub use clock::{Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX};
+pub use ordered_lock::{Lock, OrderedGuard, OrderedLock};
 pub use process::{PROCESS_ID_BYTES_MAX, ProcessId, ProcessIdError};
 pub use stamp::Stamp;
