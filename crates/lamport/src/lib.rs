@@ -10,6 +10,7 @@
 //! | say who an event belongs to | [`ProcessId`] |
 //! | order events of several processes | [`Stamp`]: by time, then by process |
 //! | serve requests in that order | [`OrderedLock`] |
+//! | record what happened, and read it back | [`trace`] |
 //!
 //! ```
 //! use lamport::{Clock, ProcessId, Stamp};
@@ -24,12 +25,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! This crate opens no socket and knows no runtime.
+//! This crate opens no socket and knows no runtime. One module, `trace::recorder`, reads the wall clock and writes a
+//! file on a thread of its own; everything else is pure.
 
 mod clock;
 mod ordered_lock;
 mod process;
 mod stamp;
+pub mod trace;
 
 pub use clock::{Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX};
 pub use ordered_lock::{Lock, OrderedGuard, OrderedLock};

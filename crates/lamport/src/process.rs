@@ -41,15 +41,7 @@ impl ProcessId {
     ///
     /// [`ProcessIdError`] names what is wrong with the text.
     pub fn new(text: &str) -> Result<Self, ProcessIdError> {
-        if text.is_empty() {
-            return Err(ProcessIdError::Empty);
-        }
-        if text.len() > PROCESS_ID_BYTES_MAX {
-            return Err(ProcessIdError::TooLong { bytes: text.len() });
-        }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(ProcessIdError::BadCharacter);
-        }
+        validate(text)?;
         Ok(Self(text.into()))
     }
 
@@ -58,6 +50,21 @@ impl ProcessId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Checks that `text` is an identity without making it one.
+pub(crate) fn validate(text: &str) -> Result<(), ProcessIdError> {
+    if text.is_empty() {
+        return Err(ProcessIdError::Empty);
+    }
+    if text.len() > PROCESS_ID_BYTES_MAX {
+        return Err(ProcessIdError::TooLong { bytes: text.len() });
+    }
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !plain && text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(ProcessIdError::BadCharacter);
+    }
+    Ok(())
 }
 
 impl Ord for ProcessId {
@@ -125,16 +132,24 @@ mod tests {
 
     #[test]
     fn order_is_by_length_and_then_by_bytes() {
-        let mut ids: Vec<ProcessId> =
-            ["P10", "chat", "P2", "P1"].iter().map(|id| ProcessId::new(id).unwrap()).collect();
+        let mut ids: Vec<ProcessId> = ["P10", "chat", "P2", "P1"]
+            .iter()
+            .map(|id| ProcessId::new(id).unwrap())
+            .collect();
         ids.sort();
-        assert_eq!(ids.iter().map(ProcessId::as_str).collect::<Vec<_>>(), ["P1", "P2", "P10", "chat"]);
+        assert_eq!(
+            ids.iter().map(ProcessId::as_str).collect::<Vec<_>>(),
+            ["P1", "P2", "P10", "chat"]
+        );
     }
 
     #[test]
     fn bad_identities_are_refused() {
         assert_eq!(ProcessId::new(""), Err(ProcessIdError::Empty));
-        assert_eq!(ProcessId::new(&"x".repeat(65)), Err(ProcessIdError::TooLong { bytes: 65 }));
+        assert_eq!(
+            ProcessId::new(&"x".repeat(65)),
+            Err(ProcessIdError::TooLong { bytes: 65 })
+        );
         for bad in ["P 1", "P\n1", "\u{1b}[2J", "P\u{a0}1"] {
             assert_eq!(ProcessId::new(bad), Err(ProcessIdError::BadCharacter), "{bad:?}");
         }

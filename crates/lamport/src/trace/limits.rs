@@ -1,0 +1,25 @@
+//! The bounds of recording and reading, each with its unit and reason.
+
+use std::time::Duration;
+
+/// Longest line of a trace, in bytes without its newline: an event names what happened and carries no payload. A
+/// longer event is not written but counted as dropped, a longer line is not read.
+pub const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest label, in bytes; a longer one is cut and ends in `…`. A diagram shows some thirty characters of it.
+pub const LABEL_BYTES_MAX: usize = 128;
+
+/// Bytes gathered before they are handed to the writer at once: large enough that the system calls cost nothing,
+/// small enough to stay in the cache.
+pub(super) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Bytes that may wait for the disk; what happens beyond is dropped and counted. Some 170,000 events: a disk that
+/// stalls for a sixth of a second at a million events a second loses none.
+pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Empty chunks kept for the next burst.
+pub(super) const SPARE_CHUNKS_MAX: usize = 8;
+
+/// How long the first event of a batch may wait for others to be written with it: invisible to someone who follows
+/// the file, and at most a hundred wake-ups of the writer a second.
+pub(super) const LINGER: Duration = Duration::from_millis(10);
