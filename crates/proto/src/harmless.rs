@@ -1,0 +1,132 @@
+//! Characters that would act on a terminal, or on the eye, instead of being shown.
+//!
+//! Texts are never altered: on the wire such characters stand as JSON escapes ([`LineWriter`](crate::LineWriter)), and
+//! what a program prints goes through [`Harmless`].
+
+use std::fmt::{self, Write as _};
+
+/// Whether `c` must never reach a terminal raw: control characters (C0, DEL, C1), the bidirectional controls that
+/// reorder what is shown around them (Unicode TR 36, and "Trojan Source", CVE-2021-42574), line and paragraph
+/// separators, and the zero-width characters that make two texts look alike, except the joiners that scripts and
+/// emoji need.
+#[must_use]
+pub fn is_harmful(c: char) -> bool {
+    matches!(c,
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Shows a text with every [harmful](is_harmful) character visibly escaped: `\n`, `\t`, `\u{1b}`.
+///
+/// ```
+/// assert_eq!(proto::Harmless("red: \u{1b}[31m").to_string(), r"red: \u{1b}[31m");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Harmless<'a>(pub &'a str);
+
+impl fmt::Display for Harmless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(is_harmful) {
+            f.write_str(&rest[..at])?;
+            let c = rest[at..]
+                .chars()
+                .next()
+                .expect("find gives the start of a character");
+            write!(f, "{}", c.escape_default())?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
+}
+
+/// Appends `text` to `line` as the inside of a JSON string: what JSON demands is escaped, and so is every
+/// [harmful](is_harmful) character.
+pub(crate) fn write_json_text(line: &mut Vec<u8>, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(needs_a_look) {
+        line.extend_from_slice(&rest.as_bytes()[..at]);
+        // A byte that needs a look starts a character: 0xCC..=0xF4 are leading bytes, the others are ASCII.
+        let c = rest[at..]
+            .chars()
+            .next()
+            .expect("position gives the start of a character");
+        match c {
+            '"' => line.extend_from_slice(b"\\\""),
+            '\\' => line.extend_from_slice(b"\\\\"),
+            '\n' => line.extend_from_slice(b"\\n"),
+            '\r' => line.extend_from_slice(b"\\r"),
+            '\t' => line.extend_from_slice(b"\\t"),
+            c if is_harmful(c) => write_escapes(line, c),
+            c => line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        rest = &rest[at + c.len_utf8()..];
+    }
+    line.extend_from_slice(rest.as_bytes());
+}
+
+/// Whether a character that starts with `byte` may have to be escaped. False for nearly all texts, so that they are
+/// copied in one piece; the leading bytes are those of the ranges in [`is_harmful`].
+fn needs_a_look(byte: u8) -> bool {
+    matches!(
+        byte,
+        0..=0x1f | b'"' | b'\\' | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef | 0xf3
+    )
+}
+
+fn write_escapes(line: &mut Vec<u8>, c: char) {
+    let mut escapes = String::with_capacity(12);
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        write!(escapes, "\\u{unit:04x}").expect("a String takes everything");
+    }
+    line.extend_from_slice(escapes.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json_text(text: &str) -> String {
+        let mut line = vec![b'"'];
+        write_json_text(&mut line, text);
+        line.push(b'"');
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn every_harmful_character_is_escaped_in_both_forms() {
+        for c in ('\0'..=char::MAX).filter(|&c| is_harmful(c)) {
+            let text = format!("a{c}b");
+            let shown = Harmless(&text).to_string();
+            assert!(!shown.contains(is_harmful), "{shown:?}");
+            let json = json_text(&text);
+            assert!(!json.contains(is_harmful), "{json:?}");
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn plain_texts_stay_as_they_are() {
+        for text in [
+            "",
+            "Olá pessoal, me chamo Bernardo",
+            "日本語",
+            "👩‍👩‍👧",
+            "naïve — “quoted”",
+        ] {
+            assert_eq!(Harmless(text).to_string(), text);
+            assert_eq!(json_text(text), format!("\"{text}\""));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn json_reads_back_every_text(text in any::<String>()) {
+            prop_assert_eq!(serde_json::from_str::<String>(&json_text(&text)).unwrap(), text);
+        }
+    }
+}

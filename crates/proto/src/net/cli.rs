@@ -1,0 +1,262 @@
+//! What the programs share on the command line: the arguments of every server, durations, logs, and how an error
+//! reaches a person.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches};
+use tracing_subscriber::EnvFilter;
+
+use super::connection::ConnectionSettings;
+use super::server::ServerLimits;
+use crate::limits;
+
+/// The arguments of every server; each is an environment variable too (see [`parse`]).
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct ServerArgs {
+    /// Connections in total
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT)]
+    pub connections_max: usize,
+    /// Connections from one address
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_ADDRESS_DEFAULT)]
+    pub connections_per_address_max: usize,
+    /// Time a new connection has to join or log in; 0 for no bound
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub handshake_timeout: Duration,
+    /// Silence after which a connection is sent a ping; 0 for none
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub ping_interval: Duration,
+    /// Silence after which a connection is closed; 0 for no bound
+    #[arg(long, value_name = "TIME", default_value = "75s", value_parser = parse_duration)]
+    pub idle_timeout: Duration,
+    /// Time a connection may leave what is sent to it unread; 0 for no bound
+    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = parse_duration)]
+    pub slow_timeout: Duration,
+    /// Time connections have to finish at a shutdown
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub grace: Duration,
+}
+
+/// The arguments of every program.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Observation")]
+pub struct ObserveArgs {
+    /// What is logged on stderr: error, warn, info, debug, trace, or a filter such as `info,chat=debug`
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log: String,
+    /// Record every send, receive and local event in this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// The bounds that these arguments set.
+    #[must_use]
+    pub fn limits(&self) -> ServerLimits {
+        let bound = |duration: Duration| Some(duration).filter(|duration| !duration.is_zero());
+        ServerLimits {
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+            grace: self.grace,
+            connection: ConnectionSettings {
+                handshake: bound(self.handshake_timeout),
+                ping_interval: bound(self.ping_interval),
+                idle: bound(self.idle_timeout),
+                write_stall: bound(self.slow_timeout),
+                ..ConnectionSettings::default()
+            },
+        }
+    }
+}
+
+/// Reads `500ms`, `30s`, `5m`; a bare 0 is no time at all.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "not a time such as 500ms, 30s or 5m".to_owned())?;
+    Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())
+}
+
+/// Parses the command line. Every long flag is also an environment variable: `--connections-max` of a program with
+/// the prefix `CHAT` is `CHAT_CONNECTIONS_MAX`. Ends the process after `--help`, `--version` or a mistake.
+#[must_use]
+pub fn parse<T: CommandFactory + FromArgMatches>(prefix: &str) -> T {
+    parse_from(prefix, std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+/// [`parse`] for given words.
+///
+/// # Errors
+///
+/// What clap has to say, `--help` included.
+pub fn parse_from<T: CommandFactory + FromArgMatches>(
+    prefix: &str,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<T, clap::Error> {
+    let matches = with_environment(T::command(), prefix).try_get_matches_from(words)?;
+    T::from_arg_matches(&matches)
+}
+
+fn with_environment(command: clap::Command, prefix: &str) -> clap::Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    let command = names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |sub| with_environment(sub, prefix))
+    });
+    command.mut_args(|arg| match arg.get_long() {
+        Some(long) if arg.get_action().takes_values() => {
+            let variable = format!("{prefix}_{}", long.replace('-', "_").to_uppercase());
+            arg.env(variable)
+        }
+        _ => arg,
+    })
+}
+
+/// Sends logs to stderr: with colours where a person reads them, and without where `NO_COLOR` is set or a program does.
+///
+/// # Errors
+///
+/// When `filter` is not understood.
+pub fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        hinted(
+            error,
+            "use error, warn, info, debug, trace, or a filter such as info,chat=debug",
+        )
+    })?;
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
+    Ok(())
+}
+
+/// An error with what can be done about it.
+#[derive(Debug)]
+struct Hinted {
+    error: anyhow::Error,
+    hint: String,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// Adds to an error what a person can do about it; [`exit_code`] prints it.
+pub fn hinted(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow::Error {
+    Hinted {
+        error: error.into(),
+        hint: hint.into(),
+    }
+    .into()
+}
+
+/// Maps a program's result to its exit code, after printing the error and its hint to stderr.
+#[must_use]
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let hint = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Hinted>())
+        .map(|hinted| hinted.hint.clone());
+    let mut stderr = anstream::stderr().lock();
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    // When stderr is gone there is nobody left to tell.
+    let _ = write_failure(&mut stderr, red, &error, hint.as_deref());
+    ExitCode::FAILURE
+}
+
+fn write_failure(
+    to: &mut impl std::io::Write,
+    red: anstyle::Style,
+    error: &anyhow::Error,
+    hint: Option<&str>,
+) -> std::io::Result<()> {
+    writeln!(to, "{red}error:{red:#} {error:#}")?;
+    hint.map_or(Ok(()), |hint| writeln!(to, "hint: {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        observe: ObserveArgs,
+    }
+
+    fn parse_words(words: &[&str]) -> Result<Program, clap::Error> {
+        parse_from("PROTO_CLI_TEST", words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn defaults_are_the_named_limits() {
+        let program = parse_words(&["program"]).unwrap();
+        assert_eq!(program.server.limits(), ServerLimits::default());
+        assert!(program.observe.trace.is_none());
+    }
+
+    #[test]
+    fn zero_lifts_a_bound_and_nonsense_is_refused() {
+        let program = parse_words(&["program", "--idle-timeout", "0", "--grace", "500ms"]).unwrap();
+        assert_eq!(program.server.limits().connection.idle, None);
+        assert_eq!(program.server.grace, Duration::from_millis(500));
+        for nonsense in ["soon", "-3s", "30"] {
+            assert!(
+                parse_words(&["program", "--grace", nonsense]).is_err(),
+                "{nonsense}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_flag_names_its_environment_variable() {
+        let help = with_environment(Program::command(), "CHAT")
+            .render_long_help()
+            .to_string();
+        assert!(help.contains("CHAT_CONNECTIONS_PER_ADDRESS_MAX"), "{help}");
+    }
+
+    #[test]
+    fn a_hint_survives_more_context() {
+        let error = hinted(std::io::Error::other("disk full"), "make room").context("failed to start");
+        let mut told = Vec::new();
+        let hint = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<Hinted>())
+            .map(|hinted| hinted.hint.as_str());
+        write_failure(&mut told, anstyle::Style::new(), &error, hint).unwrap();
+        assert_eq!(
+            String::from_utf8(told).unwrap(),
+            "error: failed to start: disk full\nhint: make room\n"
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! What touches sockets: listeners, the accept loop, connections, the client, shutdown and shared arguments.
+//!
+//! A server is a [`Listener`], the loop [`serve`] that accepts [`Connection`]s within bounds and runs a service's
+//! handler for each, and a [`Shutdown`] that ends them all. A handler is one task: it calls [`Connection::turn`],
+//! which reads and writes at once, and decides about what came in. Whoever has something to say to a connection
+//! pushes bytes into its [`Outbox`], from any task.
+//!
+//! A client is a [`Client`] made by a [`Dialer`]; [`Backoff`] spaces the attempts to come back.
+
+mod backoff;
+pub mod cli;
+mod client;
+mod connection;
+mod listener;
+mod outbox;
+mod server;
+mod shutdown;
+mod stream;
+
+pub use backoff::Backoff;
+pub use client::{Client, ClientSettings, ConnectError, Dialer, Observer, ReceivedEvent, ReceivedReply};
+pub use connection::{Closed, Connection, ConnectionSettings, Turn};
+pub use listener::{Listener, MemoryConnector};
+pub use outbox::{Outbox, OutboxLimits, Pushed};
+pub use server::{Identity, ServerLimits, raise_open_files_limit, serve};
+pub use shutdown::Shutdown;
+pub use stream::{PeerAddress, Stream};
