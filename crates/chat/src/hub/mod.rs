@@ -1,0 +1,302 @@
+//! The chat itself: rooms, members, names and numbers.
+//!
+//! The hub is a pure state machine. [`Hub::step`] takes what happened and gives back what is to be done; it opens no
+//! socket, reads no clock, draws no random number and iterates ordered maps only. The driver runs it under one lock
+//! and does what it says, in the order it says it: that order is what every member of a room sees.
+//!
+//! What it promises:
+//!
+//! - Every event of a room (said, entered, left, renamed) has the next number of that room, without a gap.
+//! - A member receives every event of its rooms between its `entered` and its `left`, except its own; the numbers of
+//!   these are in the replies to its requests. So its view has no gap.
+//! - No two members have the [same](crate::names::Name::is_same) name at the same time.
+//! - A refused request changes nothing, apart from what the flood limit counts.
+
+mod actions;
+mod flood;
+mod io;
+mod people;
+mod rooms;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use proto::{WireError, codes};
+
+pub use flood::FloodLimit;
+pub use io::{
+    ConnectionId, Event, Facts, Input, Output, Reason, Registration, Reply, RoomId, RoomLine, Wanted,
+};
+
+use people::{Member, People};
+use rooms::Rooms;
+
+use crate::codes::{ALREADY_JOINED, INVALID_NAME, INVALID_ROOM, INVALID_TEXT, NOT_IN_ROOM, NOT_JOINED};
+use crate::limits::TEXT_BYTES_MAX;
+use crate::names::Name;
+use crate::ops::Op;
+
+/// The room of those who name none.
+pub const LOBBY: &str = "lobby";
+
+/// The state of the chat.
+#[derive(Debug)]
+pub struct Hub {
+    rooms: Rooms,
+    people: People,
+    flood: Option<FloodLimit>,
+}
+
+impl Hub {
+    /// A hub without connections that remembers `facts`. No flood limit holds if `flood` is `None`.
+    #[must_use]
+    pub fn new(facts: Facts, flood: Option<FloodLimit>) -> Self {
+        let mut hub = Self {
+            rooms: Rooms::default(),
+            people: People::default(),
+            flood,
+        };
+        for (name, seq) in facts.rooms {
+            hub.rooms.open(name, seq);
+        }
+        for registration in facts.registrations {
+            hub.people.register(registration);
+        }
+        hub
+    }
+
+    /// Takes one input at a time of `now_ns` nanoseconds on a clock that never goes back, and appends what is to be
+    /// done to `outputs`.
+    pub fn step<'a>(&mut self, now_ns: u64, input: Input<'a>, outputs: &mut Vec<Output<'a>>) {
+        match input {
+            Input::Opened { connection } => self.people.open(connection),
+            Input::Request { connection, id, op } => {
+                if let Err(error) = self.request(now_ns, connection, id, op, outputs) {
+                    outputs.push(Output::Refuse {
+                        connection,
+                        id,
+                        error,
+                    });
+                }
+            }
+            Input::PasswordChecked {
+                connection,
+                id,
+                wanted,
+                outcome,
+            } => {
+                if let Err(error) = self.password_checked(connection, id, wanted, outcome, outputs) {
+                    outputs.push(Output::Refuse {
+                        connection,
+                        id,
+                        error,
+                    });
+                }
+            }
+            Input::PasswordStored {
+                connection,
+                id,
+                outcome,
+            } => {
+                outputs.push(match outcome {
+                    Ok(registration) => {
+                        let name = registration.name.shared();
+                        self.people.register(registration);
+                        Output::Reply {
+                            connection,
+                            id,
+                            reply: Reply::Registered { name },
+                        }
+                    }
+                    Err(error) => Output::Refuse {
+                        connection,
+                        id,
+                        error,
+                    },
+                });
+            }
+            Input::Ended { connection, reason } => {
+                self.remove(connection, reason, connection, outputs);
+            }
+            Input::ShutDown => self.shut_down(outputs),
+        }
+    }
+
+    /// Who is in a room.
+    pub fn members(&self, room: RoomId) -> impl Iterator<Item = ConnectionId> {
+        self.rooms.get(room).members.iter().copied()
+    }
+
+    /// The name a connection has joined under.
+    #[must_use]
+    pub fn name(&self, connection: ConnectionId) -> Option<&Name> {
+        self.people.member(connection).map(|member| &member.name)
+    }
+
+    fn request<'a>(
+        &mut self,
+        now_ns: u64,
+        connection: ConnectionId,
+        id: u64,
+        op: Op<'a>,
+        outputs: &mut Vec<Output<'a>>,
+    ) -> Result<(), WireError> {
+        // A connection that has left may still have lines on their way.
+        let Some(person) = self.people.person_mut(connection) else {
+            return Ok(());
+        };
+        if let Some(limit) = self.flood {
+            person
+                .bucket
+                .take(limit, now_ns)
+                .map_err(|wait_ns| rate_limited(limit, wait_ns))?;
+        }
+        match (&person.member, &op) {
+            (Some(_), Op::Join(_)) => {
+                return Err(
+                    WireError::new(ALREADY_JOINED, "this connection has joined already")
+                        .with_hint("rename takes another name, enter another room"),
+                );
+            }
+            (None, op) if !matches!(op, Op::Join(_)) => {
+                return Err(WireError::new(NOT_JOINED, "this connection has not joined")
+                    .with_hint("join with a name first: {\"id\":1,\"op\":\"join\",\"name\":\"Ana\"}"));
+            }
+            _ => {}
+        }
+        self.act(connection, id, op, outputs)
+    }
+
+    /// A connection is over: everybody it shared a room with is told, except `unseen`. Returns the number of each
+    /// `left`.
+    fn remove(
+        &mut self,
+        connection: ConnectionId,
+        reason: Reason,
+        unseen: ConnectionId,
+        outputs: &mut Vec<Output<'_>>,
+    ) -> Vec<(RoomId, u64)> {
+        let Some(member) = self.people.remove(connection) else {
+            return Vec::new();
+        };
+        let mut numbers = Vec::new();
+        for room in member.rooms {
+            self.rooms.get_mut(room).members.remove(&connection);
+            let event = Event::Left {
+                name: member.name.shared(),
+                reason,
+            };
+            numbers.push((room, self.broadcast(unseen, room, event, outputs)));
+        }
+        numbers
+    }
+
+    fn shut_down(&mut self, outputs: &mut Vec<Output<'_>>) {
+        // Everybody is out before the first notice goes out: a thousand members are not told of each other's end.
+        for (room, connection) in self.rooms.empty_all() {
+            if let Some(name) = self.people.member(connection).map(|member| member.name.shared()) {
+                self.broadcast(
+                    connection,
+                    room,
+                    Event::Left {
+                        name,
+                        reason: Reason::Lost,
+                    },
+                    outputs,
+                );
+            }
+        }
+        self.people.clear();
+    }
+
+    /// Gives the event the room's next number. `except` does not receive it.
+    fn broadcast<'a>(
+        &mut self,
+        except: ConnectionId,
+        room: RoomId,
+        event: Event<'a>,
+        outputs: &mut Vec<Output<'a>>,
+    ) -> u64 {
+        let in_room = self.rooms.get_mut(room);
+        let seq = in_room.next_seq();
+        outputs.push(Output::Broadcast {
+            room,
+            name: in_room.name.shared(),
+            seq,
+            except,
+            event,
+        });
+        seq
+    }
+
+    /// The room that a member means: the one named, or the one entered last.
+    fn room_of(&self, member: &Member, room: Option<&str>) -> Result<RoomId, RoomError> {
+        let Some(text) = room else {
+            return member.rooms.last().copied().ok_or(RoomError::NotIn);
+        };
+        // Spelled as we spell it, as programs do, it is found without folding anything.
+        let spelled = |&&id: &&RoomId| self.rooms.get(id).name.as_str() == text;
+        if let Some(&id) = member.rooms.iter().find(spelled) {
+            return Ok(id);
+        }
+        let name = Name::room(text).map_err(|error| RoomError::Invalid(invalid_room(&error)))?;
+        let id = self.rooms.find(&name).ok_or(RoomError::NoSuch)?;
+        if member.rooms.contains(&id) {
+            Ok(id)
+        } else {
+            Err(RoomError::Elsewhere(id))
+        }
+    }
+}
+
+/// Why a text names no room that a member is in.
+enum RoomError {
+    Invalid(WireError),
+    NoSuch,
+    NotIn,
+    /// There is one, but the member is not in it.
+    Elsewhere(RoomId),
+}
+
+impl From<RoomError> for WireError {
+    fn from(error: RoomError) -> Self {
+        match error {
+            RoomError::Invalid(error) => error,
+            RoomError::NoSuch => WireError::new(crate::codes::NO_SUCH_ROOM, "there is no such room")
+                .with_hint("rooms lists them, enter opens one"),
+            RoomError::NotIn | RoomError::Elsewhere(_) => {
+                WireError::new(NOT_IN_ROOM, "you are not in that room").with_hint("enter it first")
+            }
+        }
+    }
+}
+
+fn rate_limited(limit: FloodLimit, wait_ns: u64) -> WireError {
+    WireError::new(
+        codes::RATE_LIMITED,
+        format!("more than {} requests a second", limit.rate),
+    )
+    .with_hint(format!("wait {} ms", wait_ns.div_ceil(1_000_000)))
+}
+
+fn checked_name(text: &str) -> Result<Name, WireError> {
+    Name::member(text).map_err(|error| WireError::new(INVALID_NAME, error.to_string()))
+}
+
+fn checked_room(text: &str) -> Result<Name, WireError> {
+    Name::room(text).map_err(|error| invalid_room(&error))
+}
+
+fn invalid_room(error: &crate::names::NameError) -> WireError {
+    WireError::new(INVALID_ROOM, error.to_string())
+}
+
+fn check_text(text: &str) -> Result<(), WireError> {
+    let message = match text.len() {
+        0 => Cow::Borrowed("a text must not be empty"),
+        1..=TEXT_BYTES_MAX => return Ok(()),
+        bytes => format!("a text has at most {TEXT_BYTES_MAX} bytes, this one has {bytes}").into(),
+    };
+    Err(WireError::new(INVALID_TEXT, message))
+}
