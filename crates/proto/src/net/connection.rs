@@ -19,10 +19,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::codec::Decoder;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::outbox::{Outbox, OutboxLimits};
-use super::shutdown::Shutdown;
+use super::shutdown::{Shutdown, Step, Watch};
 use super::stream::{PeerAddress, Stream};
 use crate::envelope::Refusal;
 use crate::error::{Code, codes};
@@ -124,8 +123,9 @@ pub struct Connection {
     pinged: bool,
     framing_errors: u32,
     timer: Pin<Box<Sleep>>,
-    shutdown_begun: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    cut_off: Pin<Box<WaitForCancellationFutureOwned>>,
+    shutdown: Watch,
+    /// [`Turn::ShuttingDown`] was told.
+    told_of_shutdown: bool,
     /// What the accept loop wants to have dropped together with the connection.
     _admission: Option<Box<dyn Send + Sync>>,
 }
@@ -146,7 +146,6 @@ impl Connection {
         shutdown: &Shutdown,
     ) -> Self {
         let now = Instant::now();
-        let (begun, cut_off) = shutdown.tokens();
         let mut connection = Self {
             id,
             peer,
@@ -160,8 +159,8 @@ impl Connection {
             pinged: false,
             framing_errors: 0,
             timer: Box::pin(tokio::time::sleep_until(now)),
-            shutdown_begun: Some(Box::pin(begun.cancelled_owned())),
-            cut_off: Box::pin(cut_off.cancelled_owned()),
+            shutdown: shutdown.watch(),
+            told_of_shutdown: false,
             settings,
             _admission: None,
         };
@@ -220,7 +219,7 @@ impl Connection {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
-            if self.cut_off.as_mut().poll(cx).is_ready() {
+            if self.shutdown.poll_step(cx) == Step::CutOff {
                 return Poll::Ready(Err(Closed::CutOff));
             }
             if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
@@ -239,7 +238,7 @@ impl Connection {
     pub async fn flush(&mut self) -> Result<(), Closed> {
         let outbox = self.outbox.clone();
         poll_fn(|cx| {
-            if self.cut_off.as_mut().poll(cx).is_ready() {
+            if self.shutdown.poll_step(cx) == Step::CutOff {
                 return Poll::Ready(Err(Closed::CutOff));
             }
             if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
@@ -288,7 +287,8 @@ impl Connection {
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if self.cut_off.as_mut().poll(cx).is_ready() {
+        let step = self.shutdown.poll_step(cx);
+        if step == Step::CutOff {
             return Poll::Ready(Turn::Closed(Closed::CutOff));
         }
         match self.poll_write(cx) {
@@ -296,10 +296,7 @@ impl Connection {
             Poll::Ready(Err(closed)) => return Poll::Ready(Turn::Closed(closed)),
             Poll::Pending => {}
         }
-        if let Some(begun) = &mut self.shutdown_begun
-            && begun.as_mut().poll(cx).is_ready()
-        {
-            self.shutdown_begun = None;
+        if step == Step::Begun && !std::mem::replace(&mut self.told_of_shutdown, true) {
             return Poll::Ready(Turn::ShuttingDown);
         }
         if !self.outbox.is_above_soft()

@@ -1,8 +1,12 @@
 //! Ending in order: everybody is told, has a grace period to finish, and is cut off after it.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Tells every task of a server to finish, and later to stop. Cloning is cheap; all clones are one.
 ///
@@ -10,8 +14,48 @@ use tokio_util::sync::CancellationToken;
 /// grace period, ends the connections that have not.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
+    /// The step reached, set before the tokens tell of it.
+    step: Arc<AtomicU8>,
     begun: CancellationToken,
     cut_off: CancellationToken,
+}
+
+/// How far a shutdown has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Running,
+    Begun,
+    CutOff,
+}
+
+/// A connection's eye on a [`Shutdown`]. Looking costs one atomic load as long as nothing happens and the same task
+/// looks, which matters to a thousand connections that share one shutdown.
+#[derive(Debug)]
+pub(super) struct Watch {
+    step: Arc<AtomicU8>,
+    begun: Pin<Box<WaitForCancellationFutureOwned>>,
+    cut_off: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whom the two futures will wake.
+    task: Option<Waker>,
+}
+
+impl Watch {
+    /// The step reached. The task of `cx` is woken at the next one.
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Step {
+        let step = self.step.load(Ordering::Acquire);
+        let watched = self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+        if step == Step::Running as u8 && watched {
+            return Step::Running;
+        }
+        self.task = Some(cx.waker().clone());
+        if self.cut_off.as_mut().poll(cx).is_ready() {
+            Step::CutOff
+        } else if self.begun.as_mut().poll(cx).is_ready() {
+            Step::Begun
+        } else {
+            Step::Running
+        }
+    }
 }
 
 impl Shutdown {
@@ -46,6 +90,7 @@ impl Shutdown {
 
     /// Asks everybody to finish.
     pub fn begin(&self) {
+        self.step.fetch_max(Step::Begun as u8, Ordering::Release);
         self.begun.cancel();
     }
 
@@ -62,7 +107,8 @@ impl Shutdown {
 
     /// Ends the connections that have not finished.
     pub fn cut_off(&self) {
-        self.begun.cancel();
+        self.begin();
+        self.step.fetch_max(Step::CutOff as u8, Ordering::Release);
         self.cut_off.cancel();
     }
 
@@ -79,8 +125,13 @@ impl Shutdown {
         false
     }
 
-    pub(super) fn tokens(&self) -> (CancellationToken, CancellationToken) {
-        (self.begun.clone(), self.cut_off.clone())
+    pub(super) fn watch(&self) -> Watch {
+        Watch {
+            step: Arc::clone(&self.step),
+            begun: Box::pin(self.begun.clone().cancelled_owned()),
+            cut_off: Box::pin(self.cut_off.clone().cancelled_owned()),
+            task: None,
+        }
     }
 }
 
