@@ -46,7 +46,7 @@ impl fmt::Display for Harmless<'_> {
 /// [harmful](is_harmful) character.
 pub(crate) fn write_json_text(line: &mut Vec<u8>, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(needs_a_look) {
+    while let Some(at) = first_to_look_at(rest.as_bytes()) {
         line.extend_from_slice(&rest.as_bytes()[..at]);
         // A byte that needs a look starts a character: 0xCC..=0xF4 are leading bytes, the others are ASCII.
         let c = rest[at..]
@@ -67,14 +67,30 @@ pub(crate) fn write_json_text(line: &mut Vec<u8>, text: &str) {
     line.extend_from_slice(rest.as_bytes());
 }
 
-/// Whether a character that starts with `byte` may have to be escaped. False for nearly all texts, so that they are
-/// copied in one piece; the leading bytes are those of the ranges in [`is_harmful`].
-fn needs_a_look(byte: u8) -> bool {
-    matches!(
-        byte,
-        0..=0x1f | b'"' | b'\\' | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef | 0xf3
-    )
+/// Where the first byte stands with which an escape may begin. Nearly all texts have none, so blocks are looked at as a whole.
+fn first_to_look_at(bytes: &[u8]) -> Option<usize> {
+    let looks = |byte: &u8| NEEDS_A_LOOK[usize::from(*byte)];
+    let clean = bytes
+        .chunks_exact(8)
+        .take_while(|block| !block.iter().fold(false, |any, byte| any | looks(byte)));
+    let start = clean.count() * 8;
+    bytes[start..].iter().position(looks).map(|at| start + at)
 }
+
+/// Whether a character that starts with this byte may have to be escaped: what JSON demands, and the leading bytes of
+/// the ranges in [`is_harmful`].
+const NEEDS_A_LOOK: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            0..=0x1f | b'"' | b'\\' | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef | 0xf3
+        );
+        byte += 1;
+    }
+    table
+};
 
 fn write_escapes(line: &mut Vec<u8>, c: char) {
     let mut escapes = String::with_capacity(12);
