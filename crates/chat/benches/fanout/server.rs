@@ -1,0 +1,184 @@
+//! The servers under load, each a fresh process for every run: the real `chat` binary and the physical limit.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::limit::Plant;
+use crate::line::Dialect;
+use crate::machine::{self, Cores, Memory};
+
+/// How long a server may take to print its address.
+const START_MAX: Duration = Duration::from_secs(10);
+/// How long a server may take to end after SIGTERM, its stored history included.
+const STOP_MAX: Duration = Duration::from_secs(20);
+/// More connections than any row opens.
+const CONNECTIONS_MAX: &str = "20000";
+
+/// Which server to start, and with what.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// The chat server; `memory` leaves its history out.
+    Chat { program: PathBuf, memory: bool },
+    /// The physical limit, carrying lines as long as the chat server's, or bare texts.
+    Limit { bare: bool, plant: Option<Plant> },
+}
+
+impl Kind {
+    /// What the table calls it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Chat { memory: false, .. } => "chat",
+            Self::Chat { memory: true, .. } => "chat --memory",
+            Self::Limit { bare: false, .. } => "limit",
+            Self::Limit { bare: true, .. } => "limit, bare texts",
+        }
+    }
+
+    /// What its senders send.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Chat { .. } => Dialect::Say,
+            Self::Limit { bare: false, .. } => Dialect::Said,
+            Self::Limit { bare: true, .. } => Dialect::Bare,
+        }
+    }
+
+    fn command(&self, data: &Path) -> std::io::Result<Command> {
+        Ok(match self {
+            Self::Chat { program, memory } => {
+                let mut command = Command::new(program);
+                command.args(["--listen", "127.0.0.1:0", "--connections-max", CONNECTIONS_MAX]);
+                command.args(CHAT_LIFTED);
+                if *memory {
+                    command.arg("--memory");
+                } else {
+                    command.arg("--data").arg(data);
+                }
+                command
+            }
+            Self::Limit { plant, .. } => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("--limit-server");
+                if let Some(plant) = plant {
+                    command.arg("--plant").arg(format!("{plant:?}").to_lowercase());
+                }
+                command
+            }
+        })
+    }
+}
+
+/// The chat server's protections that a load from one address must not meet.
+const CHAT_LIFTED: [&str; 0] = [];
+
+/// A running server. Dropping it ends it at once.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: File,
+    /// Held so that the directory goes when the server does.
+    _data: tempfile::TempDir,
+}
+
+/// What a server left behind.
+pub(crate) struct Stopped {
+    /// CPU seconds of its whole life, until its clean end.
+    pub(crate) cpu_seconds: Option<f64>,
+    /// What was wrong with its end, if anything was.
+    pub(crate) complaint: Option<String>,
+}
+
+impl Server {
+    /// Starts a server on its cores and waits for its address.
+    pub(crate) fn start(kind: &Kind, cores: &Cores) -> anyhow::Result<Self> {
+        let data = tempfile::Builder::new().prefix("chat-bench-").tempdir()?;
+        let log = tempfile::tempfile()?;
+        let mut command = kind.command(data.path())?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.try_clone()?);
+        // A child inherits the cores of the thread that starts it, so its runtime already counts the right ones.
+        machine::pin(&cores.server);
+        let spawned = command.spawn();
+        machine::pin(&cores.generator);
+        let mut child = spawned.with_context(|| format!("failed to start {command:?}"))?;
+
+        let stdout = child.stdout.take().expect("stdout was asked for as a pipe");
+        let (sender, first_line) = mpsc::channel();
+        // Reads on, so that the server never meets a closed or full pipe.
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            let _ = sender.send(lines.next());
+            lines.for_each(drop);
+        });
+        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log, _data: data };
+        let address = match first_line.recv_timeout(START_MAX) {
+            Ok(Some(Ok(line))) => line.split_ascii_whitespace().rev().find_map(|word| word.parse().ok()),
+            _ => None,
+        };
+        server.address = address.with_context(|| {
+            format!("failed to get an address from {command:?}; its log ends:\n{}", server.log_tail())
+        })?;
+        Ok(server)
+    }
+
+    pub(crate) fn cpu(&self) -> Option<f64> {
+        machine::process_cpu(self.child.id())
+    }
+
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        machine::memory(self.child.id())
+    }
+
+    /// The last lines of its stderr.
+    pub(crate) fn log_tail(&mut self) -> String {
+        let mut text = Vec::new();
+        let length = self.log.metadata().map_or(0, |meta| meta.len());
+        let _ = self.log.seek(SeekFrom::Start(length.saturating_sub(2000)));
+        let _ = self.log.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Asks the server to end (SIGTERM), waits, and tells what its whole life cost: also what it still had to store.
+    pub(crate) fn stop(mut self, kind: &Kind) -> anyhow::Result<Stopped> {
+        let before = machine::ended_children_cpu();
+        let pid = Pid::from_child(&self.child);
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} ended before it was told to ({status}); its log ends:\n{}", kind.name(), self.log_tail());
+        }
+        kill_process(pid, Signal::TERM)?;
+        let asked = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break Some(status);
+            }
+            if asked.elapsed() > STOP_MAX {
+                self.child.kill()?;
+                self.child.wait()?;
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let complaint = match (kind, status) {
+            (_, None) => Some(format!("did not end within {} s of SIGTERM", STOP_MAX.as_secs())),
+            (Kind::Chat { .. }, Some(status)) if !status.success() => Some(format!("ended with {status}")),
+            _ => None,
+        };
+        let cpu_seconds = before.zip(machine::ended_children_cpu()).map(|(before, after)| after - before);
+        Ok(Stopped { cpu_seconds, complaint })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already ended: nothing to do. Otherwise a run failed, and its server must not outlive it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
