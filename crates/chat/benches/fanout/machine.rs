@@ -3,11 +3,9 @@
 //! Everything here reads Linux's /proc; elsewhere the figures are missing and the rest works.
 
 use std::fs;
-use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Which cores the server gets and which the generator; empty when there are too few to keep them apart.
 #[derive(Clone, Debug)]
@@ -60,12 +58,6 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
         }
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
-/// CPU time of the calling thread.
-pub(crate) fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// CPU seconds, user and system, that a living process has used.
