@@ -98,7 +98,9 @@ impl Checker {
     fn count(&mut self, bytes: &[u8]) {
         let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
         let began_mid_line = std::mem::replace(&mut self.mid_line, !bytes.ends_with(b"\n"));
-        let Some(end) = memchr::memrchr(b'\n', bytes) else { return };
+        let Some(end) = memchr::memrchr(b'\n', bytes) else {
+            return;
+        };
         let before = self.said;
         self.said += lines;
         self.next_seq += lines;
@@ -127,10 +129,19 @@ impl Checker {
         let Some(next) = self.next_number.get_mut(text.sender) else {
             return self.fault(|| format!("a text of sender {} who does not exist", text.sender));
         };
-        let expected = if only_one { said - 1 } else { (*next).max(text.number) };
+        let expected = if only_one {
+            said - 1
+        } else {
+            (*next).max(text.number)
+        };
         *next = text.number + 1;
         if text.number != expected {
-            self.fault(|| format!("text {} of sender {} where {expected} was due", text.number, text.sender));
+            self.fault(|| {
+                format!(
+                    "text {} of sender {} where {expected} was due",
+                    text.number, text.sender
+                )
+            });
         }
     }
 
@@ -162,7 +173,12 @@ impl Checker {
                 };
                 let due = std::mem::replace(next, text.number + 1);
                 if text.number != due {
-                    self.fault(|| format!("text {} of sender {} where {due} was due", text.number, text.sender));
+                    self.fault(|| {
+                        format!(
+                            "text {} of sender {} where {due} was due",
+                            text.number, text.sender
+                        )
+                    });
                 }
             }
             Line::Acknowledged { number, seq } => {

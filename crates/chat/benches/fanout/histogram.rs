@@ -7,17 +7,11 @@ const SUB: usize = 1 << SUB_BITS;
 const POWERS: usize = 34;
 
 /// Counts of nanosecond values in buckets that grow with the value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Histogram {
     counts: Vec<u64>,
     total: u64,
     max: u64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { counts: Vec::new(), total: 0, max: 0 }
-    }
 }
 
 impl Histogram {
@@ -35,7 +29,10 @@ impl Histogram {
             self.clone_from(other);
             return;
         }
-        self.counts.iter_mut().zip(&other.counts).for_each(|(mine, theirs)| *mine += theirs);
+        self.counts
+            .iter_mut()
+            .zip(&other.counts)
+            .for_each(|(mine, theirs)| *mine += theirs);
         self.total += other.total;
         self.max = self.max.max(other.max);
     }

@@ -86,7 +86,8 @@ impl Log {
 pub(crate) fn serve(mut plant: Option<Plant>) -> io::Result<()> {
     let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
     let mut poll = Poll::new()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
     io::stdout().flush()?;
 
@@ -110,23 +111,22 @@ pub(crate) fn serve(mut plant: Option<Plant>) -> io::Result<()> {
             }
         }
 
-        for id in 0..connections.len() {
-            let Some(connection) = connections[id].as_mut().filter(|connection| connection.readable) else {
-                continue;
-            };
+        for (id, slot) in connections.iter_mut().enumerate() {
             if log.chunks.len() >= CHUNKS_MAX {
                 break;
             }
-            match read_chunk(connection, &mut log, id, alive, &mut plant) {
-                Ok(()) => {}
-                Err(_) => {
-                    close(&mut connections[id], &mut log, id);
-                    alive -= 1;
-                }
+            let Some(connection) = slot.as_mut().filter(|connection| connection.readable) else {
+                continue;
+            };
+            if read_chunk(connection, &mut log, id, alive, &mut plant).is_err() {
+                close(slot, &mut log, id);
+                alive -= 1;
             }
         }
         for (id, slot) in connections.iter_mut().enumerate() {
-            let Some(connection) = slot.as_mut().filter(|connection| connection.writable) else { continue };
+            let Some(connection) = slot.as_mut().filter(|connection| connection.writable) else {
+                continue;
+            };
             if write_backlog(connection, &mut log, id).is_err() {
                 close(slot, &mut log, id);
                 alive -= 1;
@@ -154,7 +154,8 @@ fn accept(
         };
         stream.set_nodelay(true)?;
         let both = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut stream, Token(connections.len()), both)?;
+        poll.registry()
+            .register(&mut stream, Token(connections.len()), both)?;
         stream.write_all(GREETING)?;
         connections.push(Some(Connection {
             stream,
@@ -193,7 +194,11 @@ fn read_chunk(
             if bytes.is_empty() {
                 log.spare.push(bytes);
             } else {
-                log.chunks.push_back(Chunk { origin, bytes, waiting: alive - 1 });
+                log.chunks.push_back(Chunk {
+                    origin,
+                    bytes,
+                    waiting: alive - 1,
+                });
             }
             Ok(())
         }
@@ -264,8 +269,13 @@ fn close(slot: &mut Option<Connection>, log: &mut Log, id: usize) {
 /// Carries out a planted fault once, in the first chunk that holds three lines.
 fn spoil(bytes: &mut Vec<u8>, plant: &mut Option<Plant>) {
     let Some(fault) = *plant else { return };
-    let ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).take(3).map(|end| end + 1).collect();
-    let &[first, second, third] = ends.as_slice() else { return };
+    let ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes)
+        .take(3)
+        .map(|end| end + 1)
+        .collect();
+    let &[first, second, third] = ends.as_slice() else {
+        return;
+    };
     *plant = None;
     match fault {
         Plant::Lose => drop(bytes.drain(first..second)),

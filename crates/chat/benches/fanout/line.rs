@@ -43,7 +43,10 @@ impl Template {
     pub(crate) fn new(dialect: Dialect, sender: usize) -> Self {
         let text = format!("{:.<TEXT_BYTES$}", format!("s{sender} {:010} {:016} ", 0, 0));
         let (before, after) = match dialect {
-            Dialect::Say => (format!(r#"{{"lamport":{ID_FIRST},"id":{ID_FIRST},"op":"say","text":""#), "\"}\n"),
+            Dialect::Say => (
+                format!(r#"{{"lamport":{ID_FIRST},"id":{ID_FIRST},"op":"say","text":""#),
+                "\"}\n",
+            ),
             Dialect::Said => (
                 format!(
                     r#"{{"lamport":1000000000,"event":"said","room":"{ROOM}","seq":1000000,"from":"s{sender}","text":""#
@@ -57,7 +60,12 @@ impl Template {
             Dialect::Said | Dialect::Bare => [None, None],
         };
         let text_at = before.len();
-        Self { line: [before.as_str(), &text, after].concat().into_bytes(), text_at, numbered_at, next: 0 }
+        Self {
+            line: [before.as_str(), &text, after].concat().into_bytes(),
+            text_at,
+            numbered_at,
+            next: 0,
+        }
     }
 
     /// How long one line is.
@@ -151,14 +159,20 @@ impl Line {
         Some(match rest.first()? {
             b's' => {
                 let text = Text::parse(&rest[TEXT.find(rest)? + 8..])?;
-                Self::Said { seq: if dialect == Dialect::Say { seq()? } else { 0 }, text }
+                Self::Said {
+                    seq: if dialect == Dialect::Say { seq()? } else { 0 },
+                    text,
+                }
             }
-            b'l' if rest.starts_with(b"left") => {
-                Self::Left { seq: seq()?, slow: memchr::memmem::find(rest, br#""reason":"slow""#).is_some() }
-            }
+            b'l' if rest.starts_with(b"left") => Self::Left {
+                seq: seq()?,
+                slow: memchr::memmem::find(rest, br#""reason":"slow""#).is_some(),
+            },
             b'l' if rest.starts_with(b"lagged") => {
                 let at = memchr::memmem::find(rest, br#""missed":"#)? + 9;
-                Self::Lagged { missed: leading_number(&rest[at..])? }
+                Self::Lagged {
+                    missed: leading_number(&rest[at..])?,
+                }
             }
             b'e' if rest.starts_with(b"entered") => Self::Room { seq: seq()? },
             b'r' => Self::Room { seq: seq()? },
@@ -180,7 +194,8 @@ fn leading_number(bytes: &[u8]) -> Option<u64> {
 fn read_digits(digits: &[u8]) -> Option<u64> {
     (!digits.is_empty()).then_some(())?;
     digits.iter().try_fold(0_u64, |number, byte| {
-        byte.is_ascii_digit().then(|| number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')))
+        byte.is_ascii_digit()
+            .then(|| number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')))
     })
 }
 

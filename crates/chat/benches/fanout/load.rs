@@ -112,11 +112,18 @@ pub(crate) fn run(
     load_for: Duration,
     cores: &Cores,
 ) -> anyhow::Result<Outcome> {
-    let senders = members.iter().filter(|(_, _, role)| matches!(role, Role::Sender(_))).count();
+    let senders = members
+        .iter()
+        .filter(|(_, _, role)| matches!(role, Role::Sender(_)))
+        .count();
     let mut shares: [Vec<Connection>; 2] = [Vec::new(), Vec::new()];
     let mut paced = None;
     for (index, (stream, mut checker, role)) in members.into_iter().enumerate() {
-        let template = if let Role::Sender(number) = role { Some(Template::new(dialect, number)) } else { None };
+        let template = if let Role::Sender(number) = role {
+            Some(Template::new(dialect, number))
+        } else {
+            None
+        };
         checker.begin(match role {
             Role::Receiver(depth) => depth,
             Role::Sleeper(_) => Depth::Full,
@@ -163,10 +170,16 @@ pub(crate) fn run(
             })
             .collect();
         let pacer = paced.map(|connection| {
-            let Pace::Steady(per_second) = pace else { unreachable!("only steady senders are paced") };
+            let Pace::Steady(per_second) = pace else {
+                unreachable!("only steady senders are paced")
+            };
             scope.spawn(move || send_steadily(connection, per_second, shared))
         });
-        readers.into_iter().chain(pacer).map(|thread| thread.join().expect("a load thread does not panic")).collect()
+        readers
+            .into_iter()
+            .chain(pacer)
+            .map(|thread| thread.join().expect("a load thread does not panic"))
+            .collect()
     });
     let reports = reports.into_iter().collect::<std::io::Result<Vec<_>>>()?;
     Ok(sum_up(&reports, &shared))
@@ -191,7 +204,8 @@ fn work(mut connections: Vec<Connection>, shared: &Shared) -> std::io::Result<Re
             Role::Sender(_) => Interest::READABLE | Interest::WRITABLE,
             _ => Interest::READABLE,
         };
-        poll.registry().register(&mut connection.stream, Token(index), interest)?;
+        poll.registry()
+            .register(&mut connection.stream, Token(index), interest)?;
     }
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; READ_BYTES];
@@ -200,7 +214,11 @@ fn work(mut connections: Vec<Connection>, shared: &Shared) -> std::io::Result<Re
     let mut ready: Vec<usize> = Vec::new();
     loop {
         let waited_from = shared.begin.elapsed();
-        let patience = if more || shared.spin { Duration::ZERO } else { Duration::from_millis(20) };
+        let patience = if more || shared.spin {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(20)
+        };
         match poll.poll(&mut events, Some(patience)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             other => other?,
@@ -249,7 +267,11 @@ fn work(mut connections: Vec<Connection>, shared: &Shared) -> std::io::Result<Re
         }
     }
     let busy = busy.unwrap_or_else(|| busy_share(idle));
-    Ok(Report { connections, last_arrival: complete_at.min(last_arrival), busy })
+    Ok(Report {
+        connections,
+        last_arrival: complete_at.min(last_arrival),
+        busy,
+    })
 }
 
 impl Connection {
@@ -268,7 +290,8 @@ impl Connection {
             Ok(count) => {
                 // A short read emptied the socket: the next bytes raise a new edge.
                 self.readable = count == buffer.len();
-                self.checker.receive(&buffer[..count], shared.begin.elapsed().as_nanos() as u64);
+                self.checker
+                    .receive(&buffer[..count], shared.begin.elapsed().as_nanos() as u64);
                 true
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -286,7 +309,9 @@ impl Connection {
 
     /// Writes what may be written now. True when there is more to write at once.
     fn pump(&mut self, shared: &Shared) -> bool {
-        let Some(template) = &mut self.template else { return false };
+        let Some(template) = &mut self.template else {
+            return false;
+        };
         if self.closed {
             return false;
         }
@@ -323,7 +348,9 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) => {
                     self.closed = true;
-                    return self.checker.fault(|| format!("a sender's connection failed: {error}"));
+                    return self
+                        .checker
+                        .fault(|| format!("a sender's connection failed: {error}"));
                 }
             }
         }
@@ -389,12 +416,19 @@ fn send_steadily(mut connection: Connection, per_second: u32, shared: &Shared) -
         std::thread::sleep(TICK_MIN);
     }
     connection.finish_sending(shared);
-    Ok(Report { connections: vec![connection], last_arrival, busy: 0.0 })
+    Ok(Report {
+        connections: vec![connection],
+        last_arrival,
+        busy: 0.0,
+    })
 }
 
 fn sum_up(reports: &[Report], shared: &Shared) -> Outcome {
     let connections = || reports.iter().flat_map(|report| &report.connections);
-    let mut outcome = Outcome { messages: connections().map(Connection::appended).sum(), ..Outcome::default() };
+    let mut outcome = Outcome {
+        messages: connections().map(Connection::appended).sum(),
+        ..Outcome::default()
+    };
     for connection in connections() {
         let checker = &connection.checker;
         outcome.deliveries += checker.said;
@@ -417,7 +451,13 @@ fn sum_up(reports: &[Report], shared: &Shared) -> Outcome {
         outcome.surplus += (checker.said + checker.missed).saturating_sub(due);
     }
     outcome.busiest_thread = reports.iter().map(|report| report.busy).fold(0.0, f64::max);
-    let last = reports.iter().map(|report| report.last_arrival).max().unwrap_or_default();
-    outcome.seconds = last.max(shared.load_for.min(Duration::from_millis(1))).as_secs_f64();
+    let last = reports
+        .iter()
+        .map(|report| report.last_arrival)
+        .max()
+        .unwrap_or_default();
+    outcome.seconds = last
+        .max(shared.load_for.min(Duration::from_millis(1)))
+        .as_secs_f64();
     outcome
 }

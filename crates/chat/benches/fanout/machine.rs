@@ -21,8 +21,14 @@ impl Cores {
             .map(|set| (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
             .unwrap_or_default();
         match allowed.as_slice() {
-            &[a, b, c, d, ..] => Self { server: vec![a, b], generator: vec![c, d] },
-            _ => Self { server: Vec::new(), generator: Vec::new() },
+            &[a, b, c, d, ..] => Self {
+                server: vec![a, b],
+                generator: vec![c, d],
+            },
+            _ => Self {
+                server: Vec::new(),
+                generator: Vec::new(),
+            },
         }
     }
 
@@ -31,7 +37,10 @@ impl Cores {
         if self.server.is_empty() {
             "not pinned: fewer than four cores, so server and generator disturb each other".to_owned()
         } else {
-            format!("server on cores {:?}, generator on cores {:?}", self.server, self.generator)
+            format!(
+                "server on cores {:?}, generator on cores {:?}",
+                self.server, self.generator
+            )
         }
     }
 }
@@ -52,7 +61,10 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
     let now = getrlimit(Resource::Nofile);
     let hard = now.maximum.unwrap_or(u64::MAX);
     for maximum in [hard.max(wanted), hard] {
-        let raised = Rlimit { current: Some(wanted.min(maximum)), maximum: Some(maximum) };
+        let raised = Rlimit {
+            current: Some(wanted.min(maximum)),
+            maximum: Some(maximum),
+        };
         if setrlimit(Resource::Nofile, raised).is_ok() {
             break;
         }
@@ -76,7 +88,8 @@ fn stat_ticks(path: &str, field: usize) -> Option<f64> {
     // The second field is the command in parentheses and may hold spaces itself.
     let after_command = &stat[stat.rfind(')')? + 2..];
     let fields: Vec<&str> = after_command.split(' ').collect();
-    let ticks: u64 = fields.get(field - 2)?.parse::<u64>().ok()? + fields.get(field - 1)?.parse::<u64>().ok()?;
+    let ticks: u64 =
+        fields.get(field - 2)?.parse::<u64>().ok()? + fields.get(field - 1)?.parse::<u64>().ok()?;
     Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
@@ -94,7 +107,10 @@ pub(crate) fn memory(pid: u32) -> Option<Memory> {
         let line = status.lines().find(|line| line.starts_with(name))?;
         Some(line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
     };
-    Some(Memory { resident: field("VmRSS:")?, peak: field("VmHWM:")? })
+    Some(Memory {
+        resident: field("VmRSS:")?,
+        peak: field("VmHWM:")?,
+    })
 }
 
 /// The machine in one line: processor, cores, memory, kernel.
@@ -103,14 +119,28 @@ pub(crate) fn name() -> String {
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([':', '\t', ' ']));
+        .map_or("unknown processor", |rest| {
+            rest.trim_start_matches([':', '\t', ' '])
+        });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let total = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let gib = total
         .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.split_ascii_whitespace().next()?.parse::<u64>().ok())
-        .map_or(String::new(), |kib| format!(", {:.0} GiB", kib as f64 / 1024.0 / 1024.0));
-    let virtual_machine = if cpu.contains(" hypervisor") { " (virtual machine)" } else { "" };
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .split_ascii_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+        })
+        .map_or(String::new(), |kib| {
+            format!(", {:.0} GiB", kib as f64 / 1024.0 / 1024.0)
+        });
+    let virtual_machine = if cpu.contains(" hypervisor") {
+        " (virtual machine)"
+    } else {
+        ""
+    };
     let system = rustix::system::uname();
     format!(
         "{model}, {cores} cores{gib}{virtual_machine}, {} {}",

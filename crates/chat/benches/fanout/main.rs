@@ -27,7 +27,11 @@ use clap::{Parser, ValueEnum};
 
 /// Measures the chat server against the physical limit of this machine.
 #[derive(Parser, Debug)]
-#[command(name = "fanout", bin_name = "cargo bench -p chat --bench fanout --", max_term_width = 100)]
+#[command(
+    name = "fanout",
+    bin_name = "cargo bench -p chat --bench fanout --",
+    max_term_width = 100
+)]
 pub(crate) struct Args {
     /// Measure in half a minute, roughly: one round, shorter runs, fewer rows
     #[arg(long)]

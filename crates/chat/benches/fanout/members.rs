@@ -23,7 +23,11 @@ pub(crate) struct Member {
 
 /// Opens a connection from a loopback address, optionally with a small receive buffer, so that it holds little when
 /// it is not read.
-pub(crate) fn open(to: SocketAddr, from: Ipv4Addr, receive_bytes: Option<usize>) -> anyhow::Result<TcpStream> {
+pub(crate) fn open(
+    to: SocketAddr,
+    from: Ipv4Addr,
+    receive_bytes: Option<usize>,
+) -> anyhow::Result<TcpStream> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP))?;
     if let Some(bytes) = receive_bytes {
         sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
@@ -39,16 +43,26 @@ pub(crate) fn open(to: SocketAddr, from: Ipv4Addr, receive_bytes: Option<usize>)
 }
 
 /// Brings a connection in under a name.
-pub(crate) fn join(mut stream: TcpStream, dialect: Dialect, name: &str, room: &str) -> anyhow::Result<Member> {
+pub(crate) fn join(
+    mut stream: TcpStream,
+    dialect: Dialect,
+    name: &str,
+    room: &str,
+) -> anyhow::Result<Member> {
     if dialect != Dialect::Say {
         let line = read_line(&mut stream)?;
         ensure!(line == GREETING, "the limit greets with {line:?}");
         return Ok(Member { stream, seq: 0 });
     }
-    let request = format!("{{\"lamport\":0,\"id\":1,\"op\":\"join\",\"name\":\"{name}\",\"room\":\"{room}\"}}\n");
+    let request =
+        format!("{{\"lamport\":0,\"id\":1,\"op\":\"join\",\"name\":\"{name}\",\"room\":\"{room}\"}}\n");
     stream.write_all(request.as_bytes())?;
     let greeting = read_line(&mut stream)?;
-    ensure!(greeting.starts_with(br#"{"service":"chat""#), "no chat server: {}", lossy(&greeting));
+    ensure!(
+        greeting.starts_with(br#"{"service":"chat""#),
+        "no chat server: {}",
+        lossy(&greeting)
+    );
     let reply = read_line(&mut stream)?;
     match joined_seq(&reply) {
         Some(seq) => Ok(Member { stream, seq }),
@@ -77,11 +91,21 @@ pub(crate) fn gather(
             checker.expect_seq(member.seq + 1);
             let mut bytes = [0; 16 * 1024];
             while checker.next_seq() <= last {
-                let count = member.stream.read(&mut bytes).context("failed to see the others come in")?;
-                ensure!(count > 0, "the server closed a connection while the others came in");
+                let count = member
+                    .stream
+                    .read(&mut bytes)
+                    .context("failed to see the others come in")?;
+                ensure!(
+                    count > 0,
+                    "the server closed a connection while the others came in"
+                );
                 checker.receive(&bytes[..count], 0);
             }
-            ensure!(checker.faults == 0, "coming in went wrong: {}", checker.first_fault.unwrap_or_default());
+            ensure!(
+                checker.faults == 0,
+                "coming in went wrong: {}",
+                checker.first_fault.unwrap_or_default()
+            );
             member.stream.set_nonblocking(true)?;
             Ok((member.stream, checker))
         })
@@ -94,12 +118,19 @@ fn read_line(stream: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     let mut byte = [0];
     while line.last() != Some(&b'\n') {
         let count = stream.read(&mut byte).context("failed to get an answer")?;
-        ensure!(count == 1, "the server closed the connection; it had said: {}", lossy(&line));
+        ensure!(
+            count == 1,
+            "the server closed the connection; it had said: {}",
+            lossy(&line)
+        );
         line.push(byte[0]);
     }
     Ok(line)
 }
 
 fn lossy(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).trim_end().escape_debug().to_string()
+    String::from_utf8_lossy(line)
+        .trim_end()
+        .escape_debug()
+        .to_string()
 }

@@ -104,7 +104,10 @@ impl Report {
     fn to_json(&self) -> Value {
         let rounds = |names: &[&str], rounds: &[Vec<Run>]| -> Value {
             let round = |runs: &Vec<Run>| -> Value {
-                runs.iter().zip(names).map(|(run, name)| ((*name).to_owned(), run_json(run))).collect()
+                runs.iter()
+                    .zip(names)
+                    .map(|(run, name)| ((*name).to_owned(), run_json(run)))
+                    .collect()
             };
             rounds.iter().map(round).collect()
         };
@@ -146,7 +149,10 @@ fn run_json(run: &Run) -> Value {
 
 fn fanout_table(rows: &[FanoutRow], defects: &mut Vec<String>) -> Vec<Vec<String>> {
     let names = &rows[0].names;
-    let limit = names.iter().position(|name| *name == "limit").expect("the limit is always measured");
+    let limit = names
+        .iter()
+        .position(|name| *name == "limit")
+        .expect("the limit is always measured");
     let mut head = vec!["senders → receivers".to_owned()];
     head.extend(names.iter().map(|name| format!("{name} M/s")));
     if limit > 0 {
@@ -194,8 +200,17 @@ fn fanout_table(rows: &[FanoutRow], defects: &mut Vec<String>) -> Vec<Vec<String
 
 fn latency_table(row: &LatencyRow, defects: &mut Vec<String>) -> Vec<Vec<String>> {
     note_defects("latency", &row.names, &row.rounds, defects);
-    let limit = row.names.iter().position(|name| *name == "limit").expect("the limit is always measured");
-    let mut table = vec![vec!["".to_owned(), "p50".to_owned(), "p99".to_owned(), "max".to_owned()]];
+    let limit = row
+        .names
+        .iter()
+        .position(|name| *name == "limit")
+        .expect("the limit is always measured");
+    let mut table = vec![vec![
+        "".to_owned(),
+        "p50".to_owned(),
+        "p99".to_owned(),
+        "max".to_owned(),
+    ]];
     let figures: [&dyn Fn(&Run) -> f64; 3] = [
         &|run| run.outcome.latency.quantile_ms(0.5),
         &|run| run.outcome.latency.quantile_ms(0.99),
@@ -203,13 +218,20 @@ fn latency_table(row: &LatencyRow, defects: &mut Vec<String>) -> Vec<Vec<String>
     ];
     for (server, name) in row.names.iter().enumerate() {
         let mut cells = vec![(*name).to_owned()];
-        cells.extend(figures.map(|figure| Spread::of(row.rounds.iter().map(|runs| figure(&runs[server]))).show(3)));
+        cells.extend(
+            figures.map(|figure| Spread::of(row.rounds.iter().map(|runs| figure(&runs[server]))).show(3)),
+        );
         table.push(cells);
     }
     if limit > 0 {
         let mut cells = vec!["ratio".to_owned()];
         cells.extend(figures.map(|figure| {
-            Spread::of(row.rounds.iter().map(|runs| figure(&runs[0]) / figure(&runs[limit]))).show(2)
+            Spread::of(
+                row.rounds
+                    .iter()
+                    .map(|runs| figure(&runs[0]) / figure(&runs[limit])),
+            )
+            .show(2)
         }));
         table.push(cells);
         table.push(["to reach", "1.3", "2", ""].map(str::to_owned).to_vec());
@@ -218,9 +240,17 @@ fn latency_table(row: &LatencyRow, defects: &mut Vec<String>) -> Vec<Vec<String>
 }
 
 fn idle_table(rows: &[(&'static str, usize, f64)], subject: &str) -> Vec<Vec<String>> {
-    let mut table = vec![["server", "connections", "KiB each", "to reach"].map(str::to_owned).to_vec()];
+    let mut table = vec![
+        ["server", "connections", "KiB each", "to reach"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for (name, connections, bytes) in rows {
-        let target = if *name == subject && *name != "limit" { "8" } else { "" };
+        let target = if *name == subject && *name != "limit" {
+            "8"
+        } else {
+            ""
+        };
         table.push(vec![
             (*name).to_owned(),
             connections.to_string(),
@@ -232,9 +262,20 @@ fn idle_table(rows: &[(&'static str, usize, f64)], subject: &str) -> Vec<Vec<Str
 }
 
 fn stalled_table(row: &StalledRow, defects: &mut Vec<String>) -> Vec<Vec<String>> {
-    let head = ["", "others' p50 ms", "p99 ms", "max ms", "peak memory grew by MiB", "the stalled one"];
+    let head = [
+        "",
+        "others' p50 ms",
+        "p99 ms",
+        "max ms",
+        "peak memory grew by MiB",
+        "the stalled one",
+    ];
     let mut table = vec![head.map(str::to_owned).to_vec()];
-    let all = [("none stalled", &row.none), ("asleep for 4 s", &row.napping), ("stalled for good", &row.stalled)];
+    let all = [
+        ("none stalled", &row.none),
+        ("asleep for 4 s", &row.napping),
+        ("stalled for good", &row.stalled),
+    ];
     for (name, run) in all {
         if let Some(defect) = run.defect() {
             defects.push(format!("✗ {name}: {defect}"));
@@ -242,7 +283,10 @@ fn stalled_table(row: &StalledRow, defects: &mut Vec<String>) -> Vec<Vec<String>
         let outcome = &run.outcome;
         let fate = match (outcome.slow_left_s, outcome.told_missed) {
             (Some(at), _) => format!("closed as slow after {at:.1} s"),
-            (None, missed @ 1..) => format!("told that it missed {missed} of {}, got the rest", outcome.messages),
+            (None, missed @ 1..) => format!(
+                "told that it missed {missed} of {}, got the rest",
+                outcome.messages
+            ),
             (None, 0) if name == "none stalled" => String::new(),
             (None, 0) if name == "asleep for 4 s" => "got everything".to_owned(),
             (None, 0) => "✗ neither told nor closed".to_owned(),
@@ -252,14 +296,28 @@ fn stalled_table(row: &StalledRow, defects: &mut Vec<String>) -> Vec<Vec<String>
             format!("{:.2}", outcome.latency.quantile_ms(0.5)),
             format!("{:.2}", outcome.latency.quantile_ms(0.99)),
             format!("{:.1}", outcome.latency.max_ms()),
-            format!("{:.0}", run.memory_peak.saturating_sub(run.memory_before) as f64 / 1024.0 / 1024.0),
+            format!(
+                "{:.0}",
+                run.memory_peak.saturating_sub(run.memory_before) as f64 / 1024.0 / 1024.0
+            ),
             fate,
         ]);
     }
     let p99 = |run: &Run| run.outcome.latency.quantile_ms(0.99);
     let ratio = |run: &Run| format!("{:.2} × (at most 2)", p99(run) / p99(&row.none));
-    let worst = if p99(&row.napping) > p99(&row.stalled) { &row.napping } else { &row.stalled };
-    table.push(vec!["worst ratio".into(), "".into(), ratio(worst), "".into(), "".into(), "".into()]);
+    let worst = if p99(&row.napping) > p99(&row.stalled) {
+        &row.napping
+    } else {
+        &row.stalled
+    };
+    table.push(vec![
+        "worst ratio".into(),
+        "".into(),
+        ratio(worst),
+        "".into(),
+        "".into(),
+        "".into(),
+    ]);
     table
 }
 
@@ -298,26 +356,41 @@ impl Spread {
     }
 
     fn show_median(&self, digits: usize) -> String {
-        if self.median.is_nan() { "–".to_owned() } else { format!("{:.digits$}", self.median) }
+        if self.median.is_nan() {
+            "–".to_owned()
+        } else {
+            format!("{:.digits$}", self.median)
+        }
     }
 
     fn show(&self, digits: usize) -> String {
         if self.lowest == self.highest {
             return self.show_median(digits);
         }
-        format!("{:.digits$} ({:.digits$}–{:.digits$})", self.median, self.lowest, self.highest)
+        format!(
+            "{:.digits$} ({:.digits$}–{:.digits$})",
+            self.median, self.lowest, self.highest
+        )
     }
 }
 
 fn dress(rows: Vec<Vec<String>>, markdown: bool) -> Table {
     let mut table = Table::new();
-    table.load_style(if markdown { presets::ASCII_MARKDOWN } else { presets::UTF8_FULL_CONDENSED });
+    table.load_style(if markdown {
+        presets::ASCII_MARKDOWN
+    } else {
+        presets::UTF8_FULL_CONDENSED
+    });
     table.set_content_arrangement(ContentArrangement::Disabled);
     let mut rows = rows.into_iter();
     table.set_header(rows.next().unwrap_or_default());
     for row in rows {
         table.add_row(row.into_iter().enumerate().map(|(column, text)| {
-            let side = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
+            let side = if column == 0 {
+                CellAlignment::Left
+            } else {
+                CellAlignment::Right
+            };
             Cell::new(text).set_alignment(side)
         }));
     }

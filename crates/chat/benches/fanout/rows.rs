@@ -56,7 +56,10 @@ impl Run {
         if outcome.lost + outcome.surplus + outcome.unacknowledged + outcome.faults == 0 {
             return self.complaint.clone();
         }
-        let first = outcome.first_fault.as_deref().map_or(String::new(), |fault| format!("; first: {fault}"));
+        let first = outcome
+            .first_fault
+            .as_deref()
+            .map_or(String::new(), |fault| format!("; first: {fault}"));
         Some(format!(
             "{} lost, {} too many, {} unacknowledged, {} faults{first}",
             outcome.lost, outcome.surplus, outcome.unacknowledged, outcome.faults
@@ -72,9 +75,11 @@ pub(crate) fn fanout(
     senders: usize,
     load_for: Duration,
 ) -> anyhow::Result<Run> {
-    let roles = receivers_then_senders(receivers, senders, |index| match index < FULLY_CHECKED.min(receivers / 10) {
-        true => Depth::Full,
-        false => Depth::Count,
+    let roles = receivers_then_senders(receivers, senders, |index| {
+        match index < FULLY_CHECKED.min(receivers / 10) {
+            true => Depth::Full,
+            false => Depth::Count,
+        }
     });
     under_load(kind, cores, roles, Pace::FlatOut, load_for)
 }
@@ -113,9 +118,13 @@ fn under_load(
 ) -> anyhow::Result<Run> {
     let mut server = Server::start(kind, cores)?;
     let run = load_server(&server, kind, cores, roles, pace, load_for);
-    let (mut run, cpu_before) = run.with_context(|| format!("{}'s log ends:\n{}", kind.name(), server.log_tail()))?;
+    let (mut run, cpu_before) =
+        run.with_context(|| format!("{}'s log ends:\n{}", kind.name(), server.log_tail()))?;
     let stopped = server.stop(kind)?;
-    run.cpu_seconds = stopped.cpu_seconds.zip(cpu_before).map(|(all, before)| all - before);
+    run.cpu_seconds = stopped
+        .cpu_seconds
+        .zip(cpu_before)
+        .map(|(all, before)| all - before);
     run.complaint = stopped.complaint;
     Ok(run)
 }
@@ -128,19 +137,35 @@ fn load_server(
     pace: Pace,
     load_for: Duration,
 ) -> anyhow::Result<(Run, Option<f64>)> {
-    let senders = roles.iter().filter(|role| matches!(role, Role::Sender(_))).count();
+    let senders = roles
+        .iter()
+        .filter(|role| matches!(role, Role::Sender(_)))
+        .count();
     let names = roles.iter().enumerate().map(|(index, role)| match role {
         Role::Sender(number) => (format!("s{number}"), None),
         Role::Receiver(_) => (format!("r{index}"), None),
         Role::Sleeper(_) => (format!("r{index}"), Some(STALLED_RECEIVE_BYTES)),
     });
     let members = members::gather(server.address, kind.dialect(), names, senders)?;
-    let members = members.into_iter().zip(roles).map(|((stream, checker), role)| (stream, checker, role)).collect();
+    let members = members
+        .into_iter()
+        .zip(roles)
+        .map(|((stream, checker), role)| (stream, checker, role))
+        .collect();
     let cpu_before = server.cpu();
     let memory_before = server.memory().unwrap_or_default().resident;
     let outcome = load::run(members, kind.dialect(), pace, load_for, cores)?;
     let memory_peak = server.memory().unwrap_or_default().peak;
-    Ok((Run { outcome, cpu_seconds: None, memory_before, memory_peak, complaint: None }, cpu_before))
+    Ok((
+        Run {
+            outcome,
+            cpu_seconds: None,
+            memory_before,
+            memory_peak,
+            complaint: None,
+        },
+        cpu_before,
+    ))
 }
 
 /// Opens that many connections, lets them idle, and gives the server's resident bytes for each.
@@ -172,7 +197,13 @@ fn idle_bytes(server: &Server, kind: &Kind, connections: usize) -> anyhow::Resul
 /// Waits until the resident memory stands still, ten seconds at most.
 fn settled_memory(server: &Server) -> anyhow::Result<u64> {
     let began = Instant::now();
-    let mut last = (server.memory().context("no memory figures on this system")?.resident, Instant::now());
+    let mut last = (
+        server
+            .memory()
+            .context("no memory figures on this system")?
+            .resident,
+        Instant::now(),
+    );
     while last.1.elapsed() < SETTLED && began.elapsed() < Duration::from_secs(10) {
         std::thread::sleep(Duration::from_millis(50));
         let now = server.memory().context("the server has gone")?.resident;

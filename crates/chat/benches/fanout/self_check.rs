@@ -18,7 +18,10 @@ const SOME_CHECKED_FULLY: usize = 10;
 
 /// Runs a sound limit server and one for each fault.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let cores = Cores { server: Vec::new(), generator: Vec::new() };
+    let cores = Cores {
+        server: Vec::new(),
+        generator: Vec::new(),
+    };
     for plant in [None, Some(Plant::Lose), Some(Plant::Double), Some(Plant::Swap)] {
         for receivers in [COUNTED_ONLY, SOME_CHECKED_FULLY] {
             for senders in [1, 4] {
@@ -43,6 +46,10 @@ fn check(plant: Option<Plant>, receivers: usize, senders: usize, cores: &Cores) 
         // Where only reads are sampled, a swap inside one read shows no difference: that is what the sample is for.
         Some(Plant::Swap) => receivers == COUNTED_ONLY || outcome.faults > 0,
     };
-    ensure!(found, "{case}: {}", run.defect().unwrap_or_else(|| "nothing was found".to_owned()));
+    ensure!(
+        found,
+        "{case}: {}",
+        run.defect().unwrap_or_else(|| "nothing was found".to_owned())
+    );
     Ok(())
 }

@@ -77,7 +77,7 @@ impl Kind {
 }
 
 /// The chat server's protections that a load from one address must not meet.
-const CHAT_LIFTED: [&str; 0] = [];
+const CHAT_LIFTED: [&str; 2] = ["--connections-per-address-max", CONNECTIONS_MAX];
 
 /// A running server. Dropping it ends it at once.
 pub(crate) struct Server {
@@ -102,7 +102,10 @@ impl Server {
         let data = tempfile::Builder::new().prefix("chat-bench-").tempdir()?;
         let log = tempfile::tempfile()?;
         let mut command = kind.command(data.path())?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.try_clone()?);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone()?);
         // A child inherits the cores of the thread that starts it, so its runtime already counts the right ones.
         machine::pin(&cores.server);
         let spawned = command.spawn();
@@ -117,13 +120,24 @@ impl Server {
             let _ = sender.send(lines.next());
             lines.for_each(drop);
         });
-        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log, _data: data };
+        let mut server = Self {
+            child,
+            address: ([0, 0, 0, 0], 0).into(),
+            log,
+            _data: data,
+        };
         let address = match first_line.recv_timeout(START_MAX) {
-            Ok(Some(Ok(line))) => line.split_ascii_whitespace().rev().find_map(|word| word.parse().ok()),
+            Ok(Some(Ok(line))) => line
+                .split_ascii_whitespace()
+                .rev()
+                .find_map(|word| word.parse().ok()),
             _ => None,
         };
         server.address = address.with_context(|| {
-            format!("failed to get an address from {command:?}; its log ends:\n{}", server.log_tail())
+            format!(
+                "failed to get an address from {command:?}; its log ends:\n{}",
+                server.log_tail()
+            )
         })?;
         Ok(server)
     }
@@ -150,7 +164,11 @@ impl Server {
         let before = machine::ended_children_cpu();
         let pid = Pid::from_child(&self.child);
         if let Some(status) = self.child.try_wait()? {
-            bail!("{} ended before it was told to ({status}); its log ends:\n{}", kind.name(), self.log_tail());
+            bail!(
+                "{} ended before it was told to ({status}); its log ends:\n{}",
+                kind.name(),
+                self.log_tail()
+            );
         }
         kill_process(pid, Signal::TERM)?;
         let asked = Instant::now();
@@ -170,8 +188,13 @@ impl Server {
             (Kind::Chat { .. }, Some(status)) if !status.success() => Some(format!("ended with {status}")),
             _ => None,
         };
-        let cpu_seconds = before.zip(machine::ended_children_cpu()).map(|(before, after)| after - before);
-        Ok(Stopped { cpu_seconds, complaint })
+        let cpu_seconds = before
+            .zip(machine::ended_children_cpu())
+            .map(|(before, after)| after - before);
+        Ok(Stopped {
+            cpu_seconds,
+            complaint,
+        })
     }
 }
 

@@ -29,16 +29,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
     let mut kinds = Vec::new();
     if !args.limit_only {
-        kinds.push(Kind::Chat { program: chat_program(args)?, memory: args.memory });
+        kinds.push(Kind::Chat {
+            program: chat_program(args)?,
+            memory: args.memory,
+        });
     }
-    kinds.push(Kind::Limit { bare: false, plant: None });
+    kinds.push(Kind::Limit {
+        bare: false,
+        plant: None,
+    });
     if args.bare {
-        kinds.push(Kind::Limit { bare: true, plant: None });
+        kinds.push(Kind::Limit {
+            bare: true,
+            plant: None,
+        });
     }
-    let mut suite = Suite { args, cores, kinds, bar: ProgressBar::no_length() };
+    let mut suite = Suite {
+        args,
+        cores,
+        kinds,
+        bar: ProgressBar::no_length(),
+    };
     let mut report = Report::new(machine, suite.cores.describe(), suite.kinds[0].name());
     suite.bar = ProgressBar::new(suite.steps()).with_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}").expect("the template is well formed"),
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}")
+            .expect("the template is well formed"),
     );
     suite.measure(&mut report)?;
     suite.bar.finish_and_clear();
@@ -67,7 +82,11 @@ impl Suite<'_> {
     }
 
     fn fanout_for(&self) -> Duration {
-        Duration::from_secs_f64(self.args.seconds.unwrap_or(if self.args.quick { 0.5 } else { 1.0 }))
+        Duration::from_secs_f64(
+            self.args
+                .seconds
+                .unwrap_or(if self.args.quick { 0.5 } else { 1.0 }),
+        )
     }
 
     fn latency_for(&self) -> Duration {
@@ -80,7 +99,12 @@ impl Suite<'_> {
 
     fn shapes(&self) -> impl Iterator<Item = (usize, usize)> {
         let senders = self.args.senders.iter().map(|&senders| senders as usize);
-        senders.flat_map(|senders| self.args.receivers.iter().map(move |&receivers| (senders, receivers)))
+        senders.flat_map(|senders| {
+            self.args
+                .receivers
+                .iter()
+                .map(move |&receivers| (senders, receivers))
+        })
     }
 
     /// How many runs there will be.
@@ -124,17 +148,30 @@ impl Suite<'_> {
                 let rounds = self.alternate(&format!("{senders} → {receivers}"), |kind| {
                     rows::fanout(kind, &self.cores, receivers, senders, self.fanout_for())
                 })?;
-                report.fanout.push(FanoutRow { senders, receivers, names: names.clone(), rounds });
+                report.fanout.push(FanoutRow {
+                    senders,
+                    receivers,
+                    names: names.clone(),
+                    rounds,
+                });
             }
         }
         if self.wants(Row::Latency) {
-            let rounds =
-                self.alternate("latency", |kind| rows::latency(kind, &self.cores, self.latency_for()))?;
-            report.latency = Some(LatencyRow { names: names.clone(), rounds });
+            let rounds = self.alternate("latency", |kind| {
+                rows::latency(kind, &self.cores, self.latency_for())
+            })?;
+            report.latency = Some(LatencyRow {
+                names: names.clone(),
+                rounds,
+            });
         }
         if self.wants(Row::Idle) {
             for kind in &self.kinds {
-                self.step(format!("{} idle connections, {}", self.args.idle_connections, kind.name()));
+                self.step(format!(
+                    "{} idle connections, {}",
+                    self.args.idle_connections,
+                    kind.name()
+                ));
                 let bytes = rows::idle(kind, &self.cores, self.args.idle_connections)
                     .with_context(|| format!("failed to measure idle connections on {}", kind.name()))?;
                 report.idle.push((kind.name(), self.args.idle_connections, bytes));
