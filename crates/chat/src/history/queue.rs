@@ -1,0 +1,343 @@
+//! What has happened in the rooms and is not stored yet.
+//!
+//! Pure: it is told the time. The hub's side appends, the writer takes copies of what waits and says when they are
+//! stored; until then reads find the events here. With `--memory` nothing is ever taken and this is the whole
+//! history.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{
+    block::Block,
+    lease::Lease,
+    limits::{
+        BLOCK_BYTES, BLOCKS_PER_HISTORY, CLOCK_LEASE_MAX, CLOCK_LEASE_MIN, SEQ_LEASE_MAX, SEQ_LEASE_MIN,
+    },
+};
+
+/// Events and reservations on their way to the disk.
+#[derive(Debug)]
+pub(super) struct Queue {
+    rooms: BTreeMap<Arc<str>, Room>,
+    dirty: Vec<Arc<str>>,
+    bytes: usize,
+    oldest: Option<Instant>,
+    clock: Lease,
+    asked: Reservations,
+    events_max: u64,
+}
+
+/// How far numbers are to be reserved.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Reservations {
+    pub(super) rooms: BTreeMap<Arc<str>, u64>,
+    pub(super) clock: Option<u64>,
+}
+
+/// Blocks of one room that wait to be stored.
+pub(super) type Batch = Vec<(Arc<str>, Vec<Block>)>;
+
+/// Invariant: blocks in `sealed`, then `open`, have ascending numbers; `last` is the newest number ever appended.
+#[derive(Debug)]
+struct Room {
+    sealed: VecDeque<Block>,
+    open: Option<Open>,
+    events: u64,
+    last: u64,
+    lease: Lease,
+    dirty: bool,
+}
+
+/// The block that still grows.
+#[derive(Debug)]
+struct Open {
+    first: u64,
+    last: u64,
+    lines: Vec<u8>,
+}
+
+impl Reservations {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.clock.is_none()
+    }
+
+    /// Adds what `other` reserves; the further mark counts.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (room, through) in other.rooms {
+            let mark = self.rooms.entry(room).or_default();
+            *mark = through.max(*mark);
+        }
+        self.clock = self.clock.max(other.clock);
+    }
+}
+
+impl Queue {
+    /// An empty queue: the clock was used up to `clock`, and a room keeps `events_max` events.
+    pub(super) fn new(clock: u64, events_max: u64) -> Self {
+        Self {
+            rooms: BTreeMap::new(),
+            dirty: Vec::new(),
+            bytes: 0,
+            oldest: None,
+            clock: Lease::after(clock, CLOCK_LEASE_MIN, CLOCK_LEASE_MAX),
+            asked: Reservations::default(),
+            events_max: events_max.max(1),
+        }
+    }
+
+    /// A room known from before, its numbers used up to `last`.
+    pub(super) fn restore(&mut self, name: Arc<str>, last: u64) {
+        self.rooms.insert(name, Room::after(last));
+    }
+
+    /// Takes the events `first..=last` of a room in, and asks for more numbers when few are left.
+    pub(super) fn append(&mut self, name: &str, first: u64, last: u64, lines: &[u8], now: Instant) {
+        if !self.rooms.contains_key(name) {
+            self.rooms.insert(name.into(), Room::after(0));
+        }
+        let (key, _) = self
+            .rooms
+            .get_key_value(name)
+            .expect("just looked up or inserted");
+        let key = Arc::clone(key);
+        let room = self.rooms.get_mut(name).expect("just looked up or inserted");
+        assert!(
+            room.last < first && first <= last,
+            "room {name}: {first}..={last} after {}",
+            room.last
+        );
+        room.push(first, last, lines, self.events_max);
+        self.bytes += lines.len();
+        if let Some(through) = room.lease.ask(last, last + 1, now) {
+            self.asked.rooms.insert(Arc::clone(&key), through);
+        }
+        if !mem::replace(&mut room.dirty, true) {
+            self.dirty.push(key);
+        }
+        self.oldest.get_or_insert(now);
+    }
+
+    /// The last number a room may use.
+    pub(super) fn seqs_through(&self, name: &str) -> u64 {
+        self.rooms.get(name).map_or(0, |room| room.lease.through())
+    }
+
+    /// Asks for a room's numbers up to `at_least`, unless that is asked already.
+    pub(super) fn ask_seqs(&mut self, name: &str, at_least: u64, now: Instant) {
+        let key: Arc<str> = match self.rooms.get_key_value(name) {
+            Some((key, _)) => Arc::clone(key),
+            None => name.into(),
+        };
+        let room = self
+            .rooms
+            .entry(Arc::clone(&key))
+            .or_insert_with(|| Room::after(0));
+        if let Some(through) = room.lease.ask(room.last, at_least, now) {
+            self.asked.rooms.insert(key, through);
+        }
+    }
+
+    /// The last time the clock may show.
+    pub(super) fn clock_through(&self) -> u64 {
+        self.clock.through()
+    }
+
+    /// The clock shows `used` and may have to show `at_least`: asks for more when that is needed.
+    pub(super) fn ask_clock(&mut self, used: u64, at_least: u64, now: Instant) {
+        if let Some(through) = self.clock.ask(used, at_least, now) {
+            self.asked.clock = self.asked.clock.max(Some(through));
+        }
+    }
+
+    /// Whether somebody asked for numbers since they were last taken.
+    pub(super) fn has_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// The reservations asked for, to be granted when they are durable.
+    pub(super) fn take_asked(&mut self) -> Reservations {
+        mem::take(&mut self.asked)
+    }
+
+    /// The reservations may be used from now on.
+    pub(super) fn grant(&mut self, granted: &Reservations) {
+        for (name, through) in &granted.rooms {
+            if let Some(room) = self.rooms.get_mut(name) {
+                room.lease.granted(*through);
+            }
+        }
+        if let Some(through) = granted.clock {
+            self.clock.granted(through);
+        }
+    }
+
+    /// The exact marks: what every room has really used, for a clean end.
+    pub(super) fn exact(&self, clock: u64) -> Reservations {
+        let rooms = self
+            .rooms
+            .iter()
+            .map(|(name, room)| (Arc::clone(name), room.last))
+            .collect();
+        Reservations {
+            rooms,
+            clock: Some(clock),
+        }
+    }
+
+    /// Bytes waiting.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Since when the oldest event has been waiting.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.oldest
+    }
+
+    /// Copies of waiting blocks, oldest first within a room and about `bytes` in all.
+    pub(super) fn batch(&mut self, bytes: usize) -> Batch {
+        let mut batch = Batch::new();
+        let mut taken = 0;
+        for name in &self.dirty {
+            if taken >= bytes {
+                break;
+            }
+            let room = self.rooms.get_mut(name).expect("a dirty room exists");
+            room.seal();
+            let mut blocks = Vec::new();
+            for block in &room.sealed {
+                if taken >= bytes {
+                    break;
+                }
+                taken += block.lines.len();
+                blocks.push(block.clone());
+            }
+            batch.push((Arc::clone(name), blocks));
+        }
+        batch
+    }
+
+    /// The blocks of `batch` are stored: they need no longer wait.
+    pub(super) fn stored(&mut self, batch: &Batch, now: Instant) {
+        for (name, blocks) in batch {
+            let through = blocks.last().map_or(0, |block| block.last);
+            let room = self.rooms.get_mut(name).expect("rooms are not forgotten");
+            while room.sealed.front().is_some_and(|block| block.last <= through) {
+                self.bytes -= room.drop_first();
+            }
+        }
+        let rooms = &mut self.rooms;
+        self.dirty.retain(|name| {
+            let room = rooms.get_mut(name).expect("a dirty room exists");
+            room.dirty = room.events > 0;
+            room.dirty
+        });
+        // What is left is younger than what was stored; how much younger does not matter.
+        self.oldest = (!self.dirty.is_empty()).then_some(now);
+    }
+
+    /// Gives up the oldest events of the rooms that hold most until at most `bytes` are waiting, and says how many
+    /// were given up. A room is shortened by an eighth at a time, so that the search for the largest is rare.
+    pub(super) fn shed(&mut self, bytes: usize) -> u64 {
+        let mut shed = 0;
+        while self.bytes > bytes {
+            let Some(room) = self.rooms.values_mut().max_by_key(|room| room.events) else {
+                break;
+            };
+            room.seal();
+            let goal = room.events - room.events.div_ceil(8);
+            while room.events > goal {
+                shed += room.sealed.front().map_or(0, Block::events);
+                self.bytes -= room.drop_first();
+            }
+        }
+        shed
+    }
+
+    /// Forgets what the rooms hold beyond their bound: `--memory` keeps its history here.
+    pub(super) fn prune(&mut self, name: &str) {
+        let Some(room) = self.rooms.get_mut(name) else {
+            return;
+        };
+        while room
+            .sealed
+            .front()
+            .is_some_and(|block| room.events - block.events() >= self.events_max)
+        {
+            self.bytes -= room.drop_first();
+        }
+    }
+
+    /// All waiting blocks of a room, oldest first.
+    pub(super) fn snapshot(&self, name: &str) -> Vec<Block> {
+        let Some(room) = self.rooms.get(name) else {
+            return Vec::new();
+        };
+        let open = room.open.as_ref().map(|open| Block {
+            first: open.first,
+            last: open.last,
+            lines: Bytes::copy_from_slice(&open.lines),
+        });
+        room.sealed.iter().cloned().chain(open).collect()
+    }
+}
+
+impl Room {
+    fn after(last: u64) -> Self {
+        let lease = Lease::after(last, SEQ_LEASE_MIN, SEQ_LEASE_MAX);
+        Self {
+            sealed: VecDeque::new(),
+            open: None,
+            events: 0,
+            last,
+            lease,
+            dirty: false,
+        }
+    }
+
+    fn push(&mut self, first: u64, last: u64, lines: &[u8], events_max: u64) {
+        let block_events_max = (events_max / BLOCKS_PER_HISTORY).max(1);
+        let fits = self.open.as_ref().is_some_and(|open| {
+            open.last + 1 == first
+                && open.lines.len() + lines.len() <= BLOCK_BYTES
+                && last - open.first < block_events_max
+        });
+        if !fits {
+            self.seal();
+        }
+        let open = self.open.get_or_insert_with(|| Open {
+            first,
+            last,
+            lines: Vec::new(),
+        });
+        open.last = last;
+        open.lines.extend_from_slice(lines);
+        self.events += last - first + 1;
+        self.last = last;
+    }
+
+    fn seal(&mut self) {
+        if let Some(Open { first, last, lines }) = self.open.take() {
+            self.sealed.push_back(Block {
+                first,
+                last,
+                lines: lines.into(),
+            });
+        }
+    }
+
+    /// Drops the oldest sealed block and returns its bytes.
+    fn drop_first(&mut self) -> usize {
+        let Some(block) = self.sealed.pop_front() else {
+            return 0;
+        };
+        self.events -= block.events();
+        block.lines.len()
+    }
+}

@@ -1,0 +1,10 @@
+//! The history store, through the same door as the server.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "the seed to repeat a round, and the child that shows what it did"
+)]
+
+mod crash;
+mod store;
+mod support;
