@@ -39,7 +39,10 @@ impl KeyPrint {
     #[must_use]
     pub fn new(account: AccountId, key: &str) -> Self {
         use sha2::Digest;
-        let hash = sha2::Sha256::new().chain_update(account.to_bits().to_le_bytes()).chain_update(key).finalize();
+        let hash = sha2::Sha256::new()
+            .chain_update(account.to_bits().to_le_bytes())
+            .chain_update(key)
+            .finalize();
         let mut print = [0; 16];
         print.copy_from_slice(&hash[..16]);
         // All zeros means "no key" in the journal.
@@ -169,20 +172,28 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// [`EntryError`] when the bytes are not an entry that follows the one with checksum `chain`.
-    pub(crate) fn decode(bytes: &[u8], chain: u32) -> Result<(Self, usize, u32), EntryError> {
+    /// [`EntryError`] when the bytes are not an entry that follows the one with checksum `chain`, or, without
+    /// `chain`, no entry at all.
+    pub(crate) fn decode(bytes: &[u8], chain: Option<u32>) -> Result<(Self, usize, u32), EntryError> {
         let head: &[u8; ENTRY_BYTES] = bytes.first_chunk().ok_or(EntryError::CutOff)?;
         let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
         let length = ENTRY_BYTES + usize::from(u16::from_le_bytes([head[4], head[5]]));
         let payload = bytes.get(ENTRY_BYTES..length).ok_or(EntryError::CutOff)?;
-        let checksum = crc32c::crc32c_append(chain, &bytes[4..length]);
-        if checksum.to_le_bytes() != head[..4] {
+        let checksum = u32::from_le_bytes(head[..4].try_into().expect("four bytes"));
+        if chain.is_some_and(|chain| crc32c::crc32c_append(chain, &bytes[4..length]) != checksum) {
             return Err(EntryError::Checksum);
         }
-        let pin = || payload.first_chunk().map(PinHash::from_bytes).ok_or(EntryError::Field("PIN"));
+        let pin = || {
+            payload
+                .first_chunk()
+                .map(PinHash::from_bytes)
+                .ok_or(EntryError::Field("PIN"))
+        };
         let (kind, payload_used) = match head[6] {
             1 => {
-                let holder = payload.get(PIN_HASH_BYTES..).and_then(|text| std::str::from_utf8(text).ok());
+                let holder = payload
+                    .get(PIN_HASH_BYTES..)
+                    .and_then(|text| std::str::from_utf8(text).ok());
                 let holder = holder.ok_or(EntryError::Field("holder"))?.into();
                 (EntryKind::Opened { holder, pin: pin()? }, payload.len())
             }
@@ -234,7 +245,11 @@ impl Entry {
     /// What `account`, one of the two, holds after this entry.
     #[must_use]
     pub fn balance_of(&self, account: AccountId) -> Balance {
-        if account == self.debit { self.debit_after } else { self.credit_after }
+        if account == self.debit {
+            self.debit_after
+        } else {
+            self.credit_after
+        }
     }
 }
 
@@ -262,7 +277,10 @@ mod tests {
     fn kinds() -> Vec<EntryKind> {
         let pin = PinHash::from_bytes(&[9; PIN_HASH_BYTES]);
         vec![
-            EntryKind::Opened { holder: "João".into(), pin: pin.clone() },
+            EntryKind::Opened {
+                holder: "João".into(),
+                pin: pin.clone(),
+            },
             EntryKind::Closed,
             EntryKind::PinChanged { pin },
             EntryKind::Deposit,
@@ -279,7 +297,7 @@ mod tests {
             let checksum = entry.encode(77, &mut bytes);
             let length = bytes.len();
             bytes.extend_from_slice(b"what follows");
-            assert_eq!(Entry::decode(&bytes, 77), Ok((entry, length, checksum)));
+            assert_eq!(Entry::decode(&bytes, Some(77)), Ok((entry, length, checksum)));
         }
     }
 
@@ -288,13 +306,13 @@ mod tests {
         for kind in kinds() {
             let mut bytes = Vec::new();
             entry(kind).encode(77, &mut bytes);
-            assert_eq!(Entry::decode(&bytes, 78), Err(EntryError::Checksum));
+            assert_eq!(Entry::decode(&bytes, Some(78)), Err(EntryError::Checksum));
             for cut in 0..bytes.len() {
-                assert_eq!(Entry::decode(&bytes[..cut], 77), Err(EntryError::CutOff));
+                assert_eq!(Entry::decode(&bytes[..cut], Some(77)), Err(EntryError::CutOff));
             }
             for bit in 0..bytes.len() * 8 {
                 bytes[bit / 8] ^= 1 << (bit % 8);
-                assert!(Entry::decode(&bytes, 77).is_err(), "bit {bit}");
+                assert!(Entry::decode(&bytes, Some(77)).is_err(), "bit {bit}");
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
         }
