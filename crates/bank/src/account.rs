@@ -34,7 +34,8 @@ impl AccountId {
     #[must_use]
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
         let (digits, value) = (bits / VALUES, bits % VALUES);
-        let fits = bits == 0 || (1..=RG_DIGITS_MAX as u64).contains(&digits) && value < 10u64.pow(digits as u32);
+        let fits =
+            bits == 0 || (1..=RG_DIGITS_MAX as u64).contains(&digits) && value < 10u64.pow(digits as u32);
         fits.then_some(Self(bits))
     }
 
@@ -53,7 +54,9 @@ impl FromStr for AccountId {
         if !(1..=RG_DIGITS_MAX).contains(&digits) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(AccountIdError);
         }
-        let value = text.bytes().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        let value = text
+            .bytes()
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
         Ok(Self(digits as u64 * VALUES + value))
     }
 }
@@ -90,7 +93,20 @@ mod tests {
 
     #[test]
     fn only_one_to_ten_ascii_digits_are_an_rg() {
-        for text in ["", "12345678901", "1a", "-1", "+1", " 1", "1 ", "../1", "1/2", "١", "cash", "1\0"] {
+        for text in [
+            "",
+            "12345678901",
+            "1a",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "../1",
+            "1/2",
+            "١",
+            "cash",
+            "1\0",
+        ] {
             assert_eq!(text.parse::<AccountId>(), Err(AccountIdError), "{text:?}");
         }
     }

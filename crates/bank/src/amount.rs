@@ -94,14 +94,23 @@ impl FromStr for Amount {
     fn from_str(text: &str) -> Result<Self, AmountError> {
         let (whole, fraction) = text.split_once('.').ok_or(AmountError::Malformed)?;
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) || fraction.len() != 2 || whole.len() > 1 && whole.starts_with('0') {
+        if !digits(whole)
+            || !digits(fraction)
+            || fraction.len() != 2
+            || whole.len() > 1 && whole.starts_with('0')
+        {
             return Err(AmountError::Malformed);
         }
         if whole.len() > WHOLE_DIGITS_MAX {
             return Err(AmountError::TooLarge);
         }
-        let number = |part: &str| part.bytes().fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'));
-        let minor = number(whole).checked_mul(100).and_then(|units| units.checked_add(number(fraction)));
+        let number = |part: &str| {
+            part.bytes()
+                .fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'))
+        };
+        let minor = number(whole)
+            .checked_mul(100)
+            .and_then(|units| units.checked_add(number(fraction)));
         Self::from_minor(minor.ok_or(AmountError::TooLarge)?).ok_or(AmountError::Zero)
     }
 }
@@ -139,8 +148,9 @@ mod tests {
         check("9223372036854775807.99", Err(AmountError::TooLarge));
         check("0.00", Err(AmountError::Zero));
         for malformed in [
-            "", ".", "1", "0", "-1", "-1.00", "+1", "+1.00", "0.001", "1.0", "1e2", "1e2.00", "NaN", "inf", "1,00", " 1",
-            " 1.00", "1.00 ", "1.00\n", "01.00", "00.01", ".50", "1.", "1.-1", "1._1", "0x1.00", "１.00", "1.0٠", "1.00.00",
+            "", ".", "1", "0", "-1", "-1.00", "+1", "+1.00", "0.001", "1.0", "1e2", "1e2.00", "NaN", "inf",
+            "1,00", " 1", " 1.00", "1.00 ", "1.00\n", "01.00", "00.01", ".50", "1.", "1.-1", "1._1",
+            "0x1.00", "１.00", "1.0٠", "1.00.00",
         ] {
             check(malformed, Err(AmountError::Malformed));
         }

@@ -159,12 +159,22 @@ impl Ledger {
         last_entry: u64,
         lamport: u64,
     ) -> Result<Self, &'static str> {
-        let slots = accounts.iter().zip(0..).map(|(account, slot)| (account.id, Slot(slot)));
+        let slots = accounts
+            .iter()
+            .zip(0..)
+            .map(|(account, slot)| (account.id, Slot(slot)));
         let index: Index = slots.collect();
         if index.len() != accounts.len() {
             return Err("an account stands in it twice");
         }
-        let ledger = Self { accounts, index: Arc::new(index), cash, keys, last_entry, lamport };
+        let ledger = Self {
+            accounts,
+            index: Arc::new(index),
+            cash,
+            keys,
+            last_entry,
+            lamport,
+        };
         if ledger.sum() != 0 {
             return Err("its accounts do not sum up to zero");
         }
@@ -225,7 +235,11 @@ impl Ledger {
     /// The sum over all accounts, cash included: zero, or the ledger is broken.
     #[must_use]
     pub fn sum(&self) -> i128 {
-        let held: i128 = self.accounts.iter().map(|account| i128::from(account.balance.minor())).sum();
+        let held: i128 = self
+            .accounts
+            .iter()
+            .map(|account| i128::from(account.balance.minor()))
+            .sum();
         held + i128::from(self.cash.minor())
     }
 
@@ -247,20 +261,32 @@ impl Ledger {
             return Ok(Outcome::Seen(number));
         }
         let entry = self.decide(operation, key, moment)?;
-        self.apply(&entry).expect("what was decided on this ledger follows from it");
+        self.apply(&entry)
+            .expect("what was decided on this ledger follows from it");
         Ok(Outcome::Done(entry))
     }
 
     /// The entry that `operation` makes, not yet applied.
     fn decide(&self, operation: &Operation, key: Option<KeyPrint>, moment: Moment) -> Result<Entry, Refusal> {
         let cash = (AccountId::CASH, self.cash, 0);
-        let open = |id| self.open_account(id).map(|account| (id, account.balance, account.last_entry));
+        let open = |id| {
+            self.open_account(id)
+                .map(|account| (id, account.balance, account.last_entry))
+        };
         let (kind, debit, credit, amount) = match *operation {
-            Operation::Open { account, ref holder, ref pin, balance } => {
+            Operation::Open {
+                account,
+                ref holder,
+                ref pin,
+                balance,
+            } => {
                 if self.index.contains_key(&account) || account.is_cash() {
                     return Err(Refusal::AccountExists(account));
                 }
-                let kind = EntryKind::Opened { holder: holder.clone(), pin: pin.clone() };
+                let kind = EntryKind::Opened {
+                    holder: holder.clone(),
+                    pin: pin.clone(),
+                };
                 (kind, cash, (account, Balance::ZERO, 0), balance)
             }
             Operation::Close(account) => {
@@ -270,11 +296,16 @@ impl Ledger {
                 }
                 (EntryKind::Closed, cash, credit, None)
             }
-            Operation::ChangePin(account, ref pin) => {
-                (EntryKind::PinChanged { pin: pin.clone() }, cash, open(account)?, None)
-            }
+            Operation::ChangePin(account, ref pin) => (
+                EntryKind::PinChanged { pin: pin.clone() },
+                cash,
+                open(account)?,
+                None,
+            ),
             Operation::Deposit(account, amount) => (EntryKind::Deposit, cash, open(account)?, Some(amount)),
-            Operation::Withdraw(account, amount) => (EntryKind::Withdrawal, open(account)?, cash, Some(amount)),
+            Operation::Withdraw(account, amount) => {
+                (EntryKind::Withdrawal, open(account)?, cash, Some(amount))
+            }
             Operation::Transfer { from, to, amount } => {
                 if from == to {
                     return Err(Refusal::SameAccount(from));
@@ -310,7 +341,9 @@ impl Ledger {
 
     fn open_account(&self, id: AccountId) -> Result<&Account, Refusal> {
         let account = self.slot(id).map(|slot| self.account(slot));
-        account.filter(|account| !account.closed).ok_or(Refusal::UnknownAccount(id))
+        account
+            .filter(|account| !account.closed)
+            .ok_or(Refusal::UnknownAccount(id))
     }
 
     /// Applies an entry that was decided on a ledger like this one, checking all it states.
@@ -319,13 +352,22 @@ impl Ledger {
     ///
     /// [`ReplayError`] names what does not follow; the ledger may then be half changed and must be dropped.
     pub(crate) fn apply(&mut self, entry: &Entry) -> Result<(), ReplayError> {
-        let fail = |what| Err(ReplayError { number: entry.number, what });
+        let fail = |what| {
+            Err(ReplayError {
+                number: entry.number,
+                what,
+            })
+        };
         if entry.number != self.last_entry + 1 {
             return fail("its number is not the next");
         }
         if let EntryKind::Opened { holder, pin } = &entry.kind {
             let slot = Slot(u32::try_from(self.accounts.len()).expect("memory ends before slots do"));
-            if entry.credit.is_cash() || Arc::make_mut(&mut self.index).insert(entry.credit, slot).is_some() {
+            if entry.credit.is_cash()
+                || Arc::make_mut(&mut self.index)
+                    .insert(entry.credit, slot)
+                    .is_some()
+            {
                 return fail("it opens an account that is there");
             }
             self.accounts.push(Account {
@@ -337,13 +379,27 @@ impl Ledger {
                 closed: false,
             });
         }
-        let debit_ok = self.post(entry.debit, entry, entry.debit_previous, entry.debit_after, Balance::minus);
-        let credit_ok = self.post(entry.credit, entry, entry.credit_previous, entry.credit_after, Balance::plus);
+        let debit_ok = self.post(
+            entry.debit,
+            entry,
+            entry.debit_previous,
+            entry.debit_after,
+            Balance::minus,
+        );
+        let credit_ok = self.post(
+            entry.credit,
+            entry,
+            entry.credit_previous,
+            entry.credit_after,
+            Balance::plus,
+        );
         if entry.debit == entry.credit || !debit_ok || !credit_ok {
             return fail("a balance, an account or a link to an earlier entry is wrong");
         }
         match &entry.kind {
-            EntryKind::Closed if entry.credit_after != Balance::ZERO => return fail("it closes an account with money"),
+            EntryKind::Closed if entry.credit_after != Balance::ZERO => {
+                return fail("it closes an account with money");
+            }
             EntryKind::Closed => self.account_mut(entry.credit).closed = true,
             EntryKind::PinChanged { pin } => self.account_mut(entry.credit).pin = pin.clone(),
             EntryKind::Opened { .. } | EntryKind::Deposit | EntryKind::Withdrawal | EntryKind::Transfer => {}
@@ -367,7 +423,8 @@ impl Ledger {
         after: Balance,
         change: impl Fn(Balance, Amount) -> Option<Balance>,
     ) -> bool {
-        let changed = |before| entry.amount.map_or(Some(before), |amount| change(before, amount)) == Some(after);
+        let changed =
+            |before| entry.amount.map_or(Some(before), |amount| change(before, amount)) == Some(after);
         if id.is_cash() {
             let ok = previous == 0 && changed(self.cash);
             self.cash = after;

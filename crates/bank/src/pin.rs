@@ -44,10 +44,18 @@ pub struct PinHash {
 
 impl PinCost {
     /// What OWASP recommends at least for argon2id: 19 MiB, two passes, one lane.
-    pub const DEFAULT: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    pub const DEFAULT: Self = Self {
+        memory_kib: 19 * 1024,
+        passes: 2,
+        lanes: 1,
+    };
 
     /// The least that argon2 takes. For tests only: such a PIN is guessed in no time.
-    pub const LEAST: Self = Self { memory_kib: 8, passes: 1, lanes: 1 };
+    pub const LEAST: Self = Self {
+        memory_kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
 }
 
 impl FromStr for Pin {
@@ -55,7 +63,11 @@ impl FromStr for Pin {
 
     fn from_str(text: &str) -> Result<Self, PinError> {
         let fits = PIN_DIGITS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        if fits { Ok(Self(text.into())) } else { Err(PinError) }
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(PinError)
+        }
     }
 }
 
@@ -69,7 +81,11 @@ impl PinHash {
     /// Hashes `pin`. Takes as long as `cost` says; `salt` must be random.
     #[must_use]
     pub fn new(pin: &Pin, salt: [u8; 16], cost: PinCost) -> Self {
-        Self { cost, salt, hash: argon2id(&pin.0, salt, cost) }
+        Self {
+            cost,
+            salt,
+            hash: argon2id(&pin.0, salt, cost),
+        }
     }
 
     /// Whether `pin` is the one. Takes as long as [`new`](Self::new), whatever the answer.
@@ -137,7 +153,11 @@ mod tests {
         let kept = PinHash::from_bytes(&kept.to_bytes());
         assert!(kept.verify(&pin));
         assert!(!kept.verify(&"1235".parse().unwrap()));
-        assert_ne!(PinHash::new(&pin, [8; 16], PinCost::LEAST), kept, "the salt matters");
+        assert_ne!(
+            PinHash::new(&pin, [8; 16], PinCost::LEAST),
+            kept,
+            "the salt matters"
+        );
     }
 
     #[test]

@@ -19,7 +19,12 @@ fn amount(minor: i64) -> Amount {
 
 fn open(account: AccountId, minor: i64) -> Operation {
     let pin = PinHash::from_bytes(&[1; PIN_HASH_BYTES]);
-    Operation::Open { account, holder: "Ana".into(), pin, balance: Amount::from_minor(minor) }
+    Operation::Open {
+        account,
+        holder: "Ana".into(),
+        pin,
+        balance: Amount::from_minor(minor),
+    }
 }
 
 fn ledger(accounts: &[(&str, i64)]) -> Ledger {
@@ -38,12 +43,32 @@ fn balance(ledger: &Ledger, account: &str) -> i64 {
 fn the_session_of_the_seed() {
     let (antonio, marcos) = (id("1111111111"), id("0000000000"));
     let mut ledger = ledger(&[("0000000000", 1000), ("1111111111", 1000)]);
-    ledger.execute(&Operation::Deposit(antonio, amount(10_000)), None, NOW).unwrap();
+    ledger
+        .execute(&Operation::Deposit(antonio, amount(10_000)), None, NOW)
+        .unwrap();
     assert_eq!(balance(&ledger, "1111111111"), 11_000);
-    ledger.execute(&Operation::Withdraw(antonio, amount(1_500)), None, NOW).unwrap();
-    ledger.execute(&Operation::Transfer { from: antonio, to: marcos, amount: amount(2_000) }, None, NOW).unwrap();
-    assert_eq!((balance(&ledger, "1111111111"), balance(&ledger, "0000000000")), (7_500, 3_000));
-    assert_eq!((ledger.sum(), ledger.cash().minor(), ledger.last_entry()), (0, -10_500, 5));
+    ledger
+        .execute(&Operation::Withdraw(antonio, amount(1_500)), None, NOW)
+        .unwrap();
+    ledger
+        .execute(
+            &Operation::Transfer {
+                from: antonio,
+                to: marcos,
+                amount: amount(2_000),
+            },
+            None,
+            NOW,
+        )
+        .unwrap();
+    assert_eq!(
+        (balance(&ledger, "1111111111"), balance(&ledger, "0000000000")),
+        (7_500, 3_000)
+    );
+    assert_eq!(
+        (ledger.sum(), ledger.cash().minor(), ledger.last_entry()),
+        (0, -10_500, 5)
+    );
 }
 
 #[test]
@@ -52,16 +77,57 @@ fn refusals_change_nothing() {
     let mut ledger = ledger(&[("1", 1000), ("01", i64::MAX - 1000)]);
     let mut check = |operation: Operation, expected| {
         let before = (ledger.accounts().to_vec(), ledger.cash(), ledger.last_entry());
-        assert_eq!(ledger.execute(&operation, Some(KeyPrint::new(a, "k")), NOW), Err(expected), "{operation:?}");
-        assert_eq!((ledger.accounts().to_vec(), ledger.cash(), ledger.last_entry()), before);
+        assert_eq!(
+            ledger.execute(&operation, Some(KeyPrint::new(a, "k")), NOW),
+            Err(expected),
+            "{operation:?}"
+        );
+        assert_eq!(
+            (ledger.accounts().to_vec(), ledger.cash(), ledger.last_entry()),
+            before
+        );
     };
     let holds = Balance::from_minor(1000);
-    check(Operation::Withdraw(a, amount(1001)), Refusal::InsufficientFunds { holds });
-    check(Operation::Transfer { from: a, to: b, amount: amount(1001) }, Refusal::InsufficientFunds { holds });
-    check(Operation::Transfer { from: a, to: a, amount: amount(1) }, Refusal::SameAccount(a));
-    check(Operation::Transfer { from: a, to: stranger, amount: amount(1) }, Refusal::UnknownAccount(stranger));
-    check(Operation::Transfer { from: a, to: AccountId::CASH, amount: amount(1) }, Refusal::UnknownAccount(AccountId::CASH));
-    check(Operation::Deposit(stranger, amount(1)), Refusal::UnknownAccount(stranger));
+    check(
+        Operation::Withdraw(a, amount(1001)),
+        Refusal::InsufficientFunds { holds },
+    );
+    check(
+        Operation::Transfer {
+            from: a,
+            to: b,
+            amount: amount(1001),
+        },
+        Refusal::InsufficientFunds { holds },
+    );
+    check(
+        Operation::Transfer {
+            from: a,
+            to: a,
+            amount: amount(1),
+        },
+        Refusal::SameAccount(a),
+    );
+    check(
+        Operation::Transfer {
+            from: a,
+            to: stranger,
+            amount: amount(1),
+        },
+        Refusal::UnknownAccount(stranger),
+    );
+    check(
+        Operation::Transfer {
+            from: a,
+            to: AccountId::CASH,
+            amount: amount(1),
+        },
+        Refusal::UnknownAccount(AccountId::CASH),
+    );
+    check(
+        Operation::Deposit(stranger, amount(1)),
+        Refusal::UnknownAccount(stranger),
+    );
     check(Operation::Deposit(b, amount(1001)), Refusal::Overflow);
     check(Operation::Deposit(a, amount(i64::MAX)), Refusal::Overflow);
     check(Operation::Close(a), Refusal::NotEmpty { holds });
@@ -73,13 +139,22 @@ fn a_key_stands_for_one_operation() {
     let (a, key) = (id("1"), Some(KeyPrint::new(id("1"), "k")));
     let mut ledger = ledger(&[("1", 1000)]);
     let withdraw = Operation::Withdraw(a, amount(600));
-    let Ok(Outcome::Done(entry)) = ledger.execute(&withdraw, key, NOW) else { panic!("not done") };
-    assert_eq!(ledger.execute(&withdraw, key, NOW), Ok(Outcome::Seen(entry.number)));
+    let Ok(Outcome::Done(entry)) = ledger.execute(&withdraw, key, NOW) else {
+        panic!("not done")
+    };
+    assert_eq!(
+        ledger.execute(&withdraw, key, NOW),
+        Ok(Outcome::Seen(entry.number))
+    );
     assert!(same_operation(&entry, &withdraw));
     assert!(!same_operation(&entry, &Operation::Withdraw(a, amount(601))));
     assert!(!same_operation(&entry, &Operation::Deposit(a, amount(600))));
     assert_eq!(balance(&ledger, "1"), 400);
-    assert_ne!(KeyPrint::new(id("1"), "k"), KeyPrint::new(id("01"), "k"), "keys belong to accounts");
+    assert_ne!(
+        KeyPrint::new(id("1"), "k"),
+        KeyPrint::new(id("01"), "k"),
+        "keys belong to accounts"
+    );
 }
 
 #[test]
@@ -87,18 +162,34 @@ fn a_closed_account_moves_no_money_and_stays_closed() {
     let mut ledger = ledger(&[("1", 0), ("2", 100)]);
     ledger.execute(&Operation::Close(id("1")), None, NOW).unwrap();
     let gone = Err(Refusal::UnknownAccount(id("1")));
-    assert_eq!(ledger.execute(&Operation::Deposit(id("1"), amount(1)), None, NOW), gone);
-    let to_it = Operation::Transfer { from: id("2"), to: id("1"), amount: amount(1) };
+    assert_eq!(
+        ledger.execute(&Operation::Deposit(id("1"), amount(1)), None, NOW),
+        gone
+    );
+    let to_it = Operation::Transfer {
+        from: id("2"),
+        to: id("1"),
+        amount: amount(1),
+    };
     assert_eq!(ledger.execute(&to_it, None, NOW), gone);
-    assert_eq!(ledger.execute(&open(id("1"), 0), None, NOW), Err(Refusal::AccountExists(id("1"))));
+    assert_eq!(
+        ledger.execute(&open(id("1"), 0), None, NOW),
+        Err(Refusal::AccountExists(id("1")))
+    );
 }
 
 #[test]
 fn an_entry_that_states_anything_wrong_is_not_applied() {
-    let transfer = Operation::Transfer { from: id("1"), to: id("2"), amount: amount(10) };
+    let transfer = Operation::Transfer {
+        from: id("1"),
+        to: id("2"),
+        amount: amount(10),
+    };
     let entry = |change: fn(&mut Entry)| {
         let mut ledger = ledger(&[("1", 100), ("2", 100)]);
-        let mut entry = ledger.decide(&transfer, Some(KeyPrint::new(id("1"), "k")), NOW).unwrap();
+        let mut entry = ledger
+            .decide(&transfer, Some(KeyPrint::new(id("1"), "k")), NOW)
+            .unwrap();
         change(&mut entry);
         ledger.apply(&entry)
     };
@@ -127,7 +218,11 @@ fn operations() -> impl Strategy<Value = Vec<(Operation, Option<u8>)>> {
         account().prop_map(Operation::Close),
         (account(), minor()).prop_map(|(account, minor)| Operation::Deposit(account, minor)),
         (account(), minor()).prop_map(|(account, minor)| Operation::Withdraw(account, minor)),
-        (account(), account(), minor()).prop_map(|(from, to, amount)| Operation::Transfer { from, to, amount }),
+        (account(), account(), minor()).prop_map(|(from, to, amount)| Operation::Transfer {
+            from,
+            to,
+            amount
+        }),
     ];
     prop::collection::vec((operation, prop::option::of(0..20u8)), 0..80)
 }

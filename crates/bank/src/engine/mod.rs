@@ -1,0 +1,387 @@
+//! The bank at work: accounts locked in Lamport order, entries made durable together.
+//!
+//! An operation goes through three doors:
+//!
+//! 1. *Its accounts' locks*, in ascending order of the accounts, so that opposing transfers cannot wait for each
+//!    other. Who waits at a lock is served by `(Lamport time, client)`.
+//! 2. *The book*: the ledger and the entries not yet handed to the store, under one short mutex. Here the operation is
+//!    decided and gets its number, and with it its place in the journal. The locks are released now.
+//! 3. *Durability*: one thread takes everything that has gathered, has the store make it durable, and then wakes who
+//!    waits for it. While it does, the next batch gathers; with nothing to do it waits for the first entry and takes
+//!    it at once. So an idle bank answers after one sync, and a busy one makes its batches as large as its load.
+//!
+//! Nobody hears of an entry before it is durable, not even by reading a balance that includes it. When the store
+//! fails, nothing is acknowledged any more.
+
+mod committer;
+mod statement;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use lamport::OrderedLock;
+use tokio::sync::{Notify, watch};
+
+pub use statement::{StatementError, StatementLine};
+
+use crate::account::AccountId;
+use crate::amount::Balance;
+use crate::entry::{Entry, KeyPrint};
+use crate::ledger::{Account, Index, Ledger, Moment, Operation, Outcome, Refusal, Slot};
+use crate::limits::PENDING_BYTES_MAX;
+use crate::store::{ReadEntries, Store, StoreError};
+use committer::Commit;
+
+/// In which order requests are served that wait for one account: by Lamport time, then by client.
+pub type Turn = (u64, u64);
+
+type AccountLock = OrderedLock<(), Turn>;
+
+/// A bank that serves. Cheap to clone; [`close`](Bank::close) ends it.
+#[derive(Clone)]
+pub struct Bank {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    book: Mutex<Book>,
+    /// The committer waits here for something to do.
+    work: Condvar,
+    /// Operations wait here when too much is gathered.
+    room: Notify,
+    locks: Vec<AccountLock>,
+    index: Arc<Index>,
+    entries: Arc<dyn ReadEntries>,
+    committer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    failed: watch::Sender<bool>,
+}
+
+struct Book {
+    ledger: Ledger,
+    gathered: committer::Gathered,
+    /// What the committer is making durable.
+    flying: Option<committer::Flying>,
+    durable_entry: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Serving,
+    Closing,
+    Failed,
+}
+
+/// Why an operation was not done, or is not known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// It was refused and changes nothing.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed, or the bank is closed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The store failed, or the bank is closed. Whether an operation on its way was done will be known after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bank's storage does not take anything any more")]
+pub struct Unavailable;
+
+/// What was decided, not yet durable: [`durable`](Promise::durable) waits until it is.
+#[derive(Debug)]
+#[must_use = "what is not durable must not be told"]
+pub struct Promise<T> {
+    value: T,
+    commit: Option<Arc<Commit>>,
+}
+
+/// What an account holds, and the latest entry in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// What it holds.
+    pub balance: Balance,
+    /// The number of the latest entry that touched it.
+    pub entry: u64,
+}
+
+impl<T> Promise<T> {
+    /// Waits until the value may be told.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if it may never be told.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the answer, not the operation.
+    pub async fn durable(self) -> Result<T, Unavailable> {
+        if let Some(commit) = self.commit {
+            commit.wait().await?;
+        }
+        Ok(self.value)
+    }
+}
+
+impl Bank {
+    /// A bank with the ledger that `store` holds. Starts the thread that makes entries durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the system has no thread for it.
+    pub fn start(store: impl Store + 'static, ledger: Ledger) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared {
+            locks: ledger.accounts().iter().map(|_| OrderedLock::new(())).collect(),
+            index: ledger.index(),
+            entries: store.entries(),
+            book: Mutex::new(Book {
+                gathered: committer::Gathered::after(store.entry_chain()),
+                flying: None,
+                durable_entry: ledger.last_entry(),
+                state: State::Serving,
+                ledger,
+            }),
+            work: Condvar::new(),
+            room: Notify::new(),
+            committer: Mutex::new(None),
+            failed: watch::Sender::new(false),
+        });
+        let committer = committer::spawn(Arc::clone(&shared), Box::new(store))?;
+        *shared.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(committer);
+        Ok(Self { shared })
+    }
+
+    /// The place of an account, closed ones included. Accounts are opened and closed while no bank serves them.
+    #[must_use]
+    pub fn slot(&self, account: AccountId) -> Option<Slot> {
+        self.shared.index.get(&account).copied()
+    }
+
+    /// The account at `slot`, as it is now, durable or not.
+    #[must_use]
+    pub fn account(&self, slot: Slot) -> Account {
+        self.shared.book().ledger.account(slot).clone()
+    }
+
+    /// The largest Lamport time in the journal.
+    #[must_use]
+    pub fn lamport(&self) -> u64 {
+        self.shared.book().ledger.lamport()
+    }
+
+    /// How many accounts there are, closed ones included.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.shared.locks.len()
+    }
+
+    /// Decides `operation` in its turn. The answer must not be told before it is [durable](Promise::durable).
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError`]. A refusal rests on balances that may not be durable; it promises nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it returns, the operation is not done.
+    pub async fn execute(
+        &self,
+        turn: Turn,
+        operation: &Operation,
+        key: Option<KeyPrint>,
+        moment: Moment,
+    ) -> Result<Promise<Outcome>, ExecuteError> {
+        let slots = self.slots_of(operation)?;
+        let _guards = (self.lock(slots[0], turn).await, self.lock(slots[1], turn).await);
+        loop {
+            let room = self.shared.room.notified();
+            let decided = self.shared.book().try_execute(operation, key, moment);
+            match decided {
+                Some(Ok((promise, was_idle))) => {
+                    if was_idle {
+                        self.shared.work.notify_one();
+                    }
+                    return Ok(promise);
+                }
+                Some(Err(error)) => return Err(error),
+                None => room.await,
+            }
+        }
+    }
+
+    /// What an account holds, in its turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`].
+    pub async fn balance(&self, turn: Turn, slot: Slot) -> Result<Promise<Holding>, Unavailable> {
+        let _guard = self.lock(Some(slot), turn).await;
+        let book = self.shared.book();
+        book.must_serve()?;
+        let account = book.ledger.account(slot);
+        let value = Holding {
+            balance: account.balance,
+            entry: account.last_entry,
+        };
+        Ok(Promise {
+            value,
+            commit: book.commit_of(account.last_entry),
+        })
+    }
+
+    /// What several accounts hold at one moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`].
+    pub fn balances(&self, slots: &[Slot]) -> Result<Promise<Vec<Balance>>, Unavailable> {
+        let book = self.shared.book();
+        book.must_serve()?;
+        let value = slots
+            .iter()
+            .map(|&slot| book.ledger.account(slot).balance)
+            .collect();
+        Ok(Promise {
+            value,
+            commit: book.commit_of(book.ledger.last_entry()),
+        })
+    }
+
+    /// Waits until the entry with this number is durable and reads it. Blocks while it reads.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`].
+    pub async fn entry(&self, number: u64) -> Result<Entry, Unavailable> {
+        let commit = self.shared.book().commit_of(number);
+        if let Some(commit) = commit {
+            commit.wait().await?;
+        }
+        self.shared.entries.read(number).map_err(|error| {
+            tracing::error!(number, %error, "failed to read an entry that is durable");
+            Unavailable
+        })
+    }
+
+    /// Resolves when the store has failed. The process should end then, with an error.
+    pub async fn failed(&self) {
+        // The sender lives as long as this bank.
+        let _ = self.shared.failed.subscribe().wait_for(|failed| *failed).await;
+    }
+
+    /// Takes nothing more, makes durable what is gathered, and keeps a snapshot if that saves the next start time. The
+    /// data directory is free once every clone of this bank is gone, too. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The [`StoreError`] that made the store fail, now or earlier.
+    ///
+    /// # Panics
+    ///
+    /// If the committer panicked.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.shared.book().close();
+        self.shared.work.notify_one();
+        let committer = self
+            .shared
+            .committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        committer.map_or(Ok(()), |committer| {
+            committer.join().expect("the committer does not panic")
+        })
+    }
+
+    /// The places of the accounts that `operation` must hold, in ascending order of the accounts.
+    fn slots_of(&self, operation: &Operation) -> Result<[Option<Slot>; 2], Refusal> {
+        let slot = |account| {
+            self.slot(account)
+                .ok_or(Refusal::UnknownAccount(account))
+                .map(Some)
+        };
+        match *operation {
+            Operation::Open { account, .. } => Err(Refusal::UnknownAccount(account)),
+            Operation::Close(account)
+            | Operation::ChangePin(account, _)
+            | Operation::Deposit(account, _)
+            | Operation::Withdraw(account, _) => Ok([slot(account)?, None]),
+            Operation::Transfer { from, to, .. } if from == to => Err(Refusal::SameAccount(from)),
+            Operation::Transfer { from, to, .. } => Ok([slot(from.min(to))?, slot(from.max(to))?]),
+        }
+    }
+
+    async fn lock(&self, slot: Option<Slot>, turn: Turn) -> Option<lamport::OrderedGuard<'_, (), Turn>> {
+        let lock = &self.shared.locks[slot?.0 as usize];
+        match lock.try_lock() {
+            Some(guard) => Some(guard),
+            None => Some(lock.lock(turn).await),
+        }
+    }
+}
+
+impl Shared {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // A panic while the book is open would leave a ledger that nobody may serve from.
+        self.book.lock().expect("nobody panics with the book open")
+    }
+}
+
+impl Book {
+    fn must_serve(&self) -> Result<(), Unavailable> {
+        if self.state == State::Serving {
+            Ok(())
+        } else {
+            Err(Unavailable)
+        }
+    }
+
+    fn close(&mut self) {
+        if self.state == State::Serving {
+            self.state = State::Closing;
+        }
+    }
+
+    /// Decides an operation, `None` if too much is gathered to take it now. True when nothing was gathered before.
+    fn try_execute(
+        &mut self,
+        operation: &Operation,
+        key: Option<KeyPrint>,
+        moment: Moment,
+    ) -> Option<Result<(Promise<Outcome>, bool), ExecuteError>> {
+        if self.must_serve().is_err() {
+            return Some(Err(Unavailable.into()));
+        }
+        if self.gathered.bytes.len() > PENDING_BYTES_MAX {
+            return None;
+        }
+        let outcome = match self.ledger.execute(operation, key, moment) {
+            Ok(outcome) => outcome,
+            Err(refusal) => return Some(Err(refusal.into())),
+        };
+        let was_idle = self.gathered.count == 0;
+        let commit = match &outcome {
+            Outcome::Done(entry) => Some(self.gathered.add(entry)),
+            Outcome::Seen(number) => self.commit_of(*number),
+        };
+        Some(Ok((
+            Promise {
+                value: outcome,
+                commit,
+            },
+            was_idle,
+        )))
+    }
+
+    /// Where to wait for an entry to become durable, `None` if it is.
+    fn commit_of(&self, number: u64) -> Option<Arc<Commit>> {
+        match &self.flying {
+            _ if number <= self.durable_entry => None,
+            Some(flying) if number <= flying.last_entry => Some(Arc::clone(&flying.commit)),
+            _ => Some(Arc::clone(&self.gathered.commit)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
