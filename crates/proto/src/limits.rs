@@ -9,6 +9,9 @@ use std::time::Duration;
 /// connections that each hold one unfinished line fit in memory.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest WebSocket message of a page, in bytes: one line and its newline.
+pub const WEB_LINE_BYTES_MAX: usize = LINE_BYTES_MAX + 1;
+
 /// Deepest nesting of objects and arrays in a line. Ours are flat; the rest is room for unknown fields.
 pub const DEPTH_MAX: usize = 32;
 

@@ -326,6 +326,7 @@ impl Connection {
             match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Closed::Lost(io::ErrorKind::WriteZero))),
                 Poll::Ready(Ok(written)) => {
+                    metrics::counter!("sent_bytes_total").increment(written as u64);
                     self.discard_written(written);
                     if self.outbox.written(written) {
                         return Poll::Ready(Ok(()));
@@ -373,7 +374,7 @@ impl Connection {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Turn::Closed(Closed::Lost(error.kind()))),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Turn::Closed(Closed::Ended)),
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(bytes)) => metrics::counter!("received_bytes_total").increment(bytes as u64),
             }
             self.heard_at = Instant::now();
             let decoded = decoder.decode(unfinished);

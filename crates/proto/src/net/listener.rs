@@ -1,4 +1,4 @@
-//! Where connections arrive: a TCP address, or a door within this process for tests and tours.
+//! Where connections arrive: a TCP address, a door within this process, or both.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,24 +11,22 @@ use crate::limits::{MEMORY_BACKLOG_MAX, MEMORY_PIPE_BYTES};
 
 /// Accepts byte streams.
 #[derive(Debug)]
-pub enum Listener {
-    /// On a TCP address.
-    Tcp(TcpListener),
-    /// Within this process.
-    Memory(MemoryListener),
+pub struct Listener {
+    tcp: Option<TcpListener>,
+    door: Option<Door>,
 }
 
-/// The listening end of a [`MemoryConnector`].
+/// The inner side of a [`MemoryConnector`].
 #[derive(Debug)]
-pub struct MemoryListener {
-    arrivals: mpsc::Receiver<Stream>,
+struct Door {
+    arrivals: mpsc::Receiver<(Stream, Option<SocketAddr>)>,
     accepted: u64,
 }
 
 /// Opens connections to a [`Listener`] within this process. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct MemoryConnector {
-    arrivals: mpsc::Sender<Stream>,
+    arrivals: mpsc::Sender<(Stream, Option<SocketAddr>)>,
 }
 
 impl Listener {
@@ -38,21 +36,32 @@ impl Listener {
     ///
     /// What the system says, for example that the address is in use.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self::Tcp(TcpListener::bind(address).await?))
+        Ok(Self {
+            tcp: Some(TcpListener::bind(address).await?),
+            door: None,
+        })
     }
 
     /// A listener within this process, and what opens connections to it.
     #[must_use]
     pub fn memory() -> (Self, MemoryConnector) {
+        Self {
+            tcp: None,
+            door: None,
+        }
+        .with_door()
+    }
+
+    /// The same listener with a door within this process beside its address, and what opens connections through it.
+    /// A door it had before is closed.
+    #[must_use]
+    pub fn with_door(mut self) -> (Self, MemoryConnector) {
         let (opens, arrivals) = mpsc::channel(MEMORY_BACKLOG_MAX);
-        let connector = MemoryConnector { arrivals: opens };
-        (
-            Self::Memory(MemoryListener {
-                arrivals,
-                accepted: 0,
-            }),
-            connector,
-        )
+        self.door = Some(Door {
+            arrivals,
+            accepted: 0,
+        });
+        (self, MemoryConnector { arrivals: opens })
     }
 
     /// The TCP address listened on; nothing within this process.
@@ -61,36 +70,50 @@ impl Listener {
     ///
     /// What the system says.
     pub fn local_address(&self) -> io::Result<Option<SocketAddr>> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().map(Some),
-            Self::Memory(_) => Ok(None),
-        }
+        self.tcp.as_ref().map(TcpListener::local_addr).transpose()
     }
 
     /// The next connection. Cancel safe: no connection is lost when the future is dropped.
     ///
     /// # Errors
     ///
-    /// What the system says; the listener stays usable. Within this process: once every connector is gone.
+    /// What the system says; the listener stays usable. `NotConnected` once nobody can come any more, because there
+    /// is no address and every connector is gone.
     pub async fn accept(&mut self) -> io::Result<(Stream, PeerAddress)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
-                // Batches are written whole; waiting to fill segments would only delay them.
-                stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), PeerAddress::Tcp(address)))
-            }
-            Self::Memory(listener) => {
-                let stream = listener
-                    .arrivals
-                    .recv()
-                    .await
-                    .ok_or(io::ErrorKind::NotConnected)?;
-                listener.accepted += 1;
-                Ok((stream, PeerAddress::Memory(listener.accepted)))
+        loop {
+            tokio::select! {
+                accepted = accept_tcp(self.tcp.as_ref()) => return accepted,
+                arrived = arrive(&mut self.door) => match arrived {
+                    Some(arrived) => return Ok(arrived),
+                    None if self.tcp.is_none() => return Err(io::ErrorKind::NotConnected.into()),
+                    None => self.door = None,
+                },
             }
         }
     }
+}
+
+async fn accept_tcp(listener: Option<&TcpListener>) -> io::Result<(Stream, PeerAddress)> {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let (stream, address) = listener.accept().await?;
+    // Batches are written whole; waiting to fill segments would only delay them.
+    stream.set_nodelay(true)?;
+    Ok((Stream::Tcp(stream), PeerAddress::Tcp(address)))
+}
+
+/// The next arrival; nothing when every connector is gone, never where there is no door.
+async fn arrive(door: &mut Option<Door>) -> Option<(Stream, PeerAddress)> {
+    let Some(door) = door else {
+        return std::future::pending().await;
+    };
+    let (stream, address) = door.arrivals.recv().await?;
+    door.accepted += 1;
+    Some((
+        stream,
+        address.map_or(PeerAddress::Memory(door.accepted), PeerAddress::Tcp),
+    ))
 }
 
 impl MemoryConnector {
@@ -100,9 +123,23 @@ impl MemoryConnector {
     ///
     /// `ConnectionRefused` when the listener is gone.
     pub async fn connect(&self) -> io::Result<Stream> {
+        self.open(None).await
+    }
+
+    /// Opens a connection on behalf of somebody at `address`, whose bounds it counts towards.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionRefused` when the listener is gone.
+    pub async fn connect_for(&self, address: SocketAddr) -> io::Result<Stream> {
+        self.open(Some(address)).await
+    }
+
+    async fn open(&self, address: Option<SocketAddr>) -> io::Result<Stream> {
         let (ours, theirs) = tokio::io::duplex(MEMORY_PIPE_BYTES);
+        let arrival = (Stream::Memory(theirs), address);
         self.arrivals
-            .send(Stream::Memory(theirs))
+            .send(arrival)
             .await
             .map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(Stream::Memory(ours))

@@ -16,6 +16,8 @@ mod outbox;
 mod server;
 mod shutdown;
 mod stream;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientSettings, ConnectError, Dialer, Observer, ReceivedEvent, ReceivedReply};

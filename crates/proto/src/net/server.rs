@@ -100,6 +100,7 @@ where
         let mut connection = Connection::new(stream, peer, Arc::clone(&id), Arc::clone(&settings), &shutdown);
         let Some((admission, active)) = Door::admit(&door, peer.host()) else {
             tracing::warn!(%peer, "connection refused: too many");
+            metrics::counter!("connections_refused_total").increment(1);
             connection.last_words(
                 codes::TOO_MANY_CONNECTIONS,
                 "the server has all the connections it may have",
@@ -109,6 +110,8 @@ where
         connection.admit(Box::new(admission));
         greet(connection.outbox(), identity, &id);
         tracing::info!(%peer, active, "new connection");
+        metrics::counter!("connections_total").increment(1);
+        metrics::gauge!("connections_active").increment(1);
         let span = tracing::info_span!("connection", %id);
         handlers.spawn(handler(connection).instrument(span));
     }
@@ -223,6 +226,7 @@ impl Drop for Admission {
             }
         }
         tracing::info!(active = inside.total, "connection closed");
+        metrics::gauge!("connections_active").decrement(1);
     }
 }
 

@@ -1,0 +1,171 @@
+//! A page's requests and its WebSocket, over real TCP on loopback.
+
+use std::net::SocketAddr;
+
+use futures::{SinkExt, StreamExt};
+use proto::net::web::{Asset, serve_page};
+use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+const PAGE: &[Asset] = &[Asset {
+    path: "/",
+    content_type: "text/html; charset=utf-8",
+    body: b"<!doctype html>hello",
+}];
+
+struct Running {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    page: tokio::task::JoinHandle<std::io::Result<()>>,
+    served: tokio::task::JoinHandle<bool>,
+}
+
+/// Sends every line back.
+async fn mirror(mut connection: Connection) {
+    loop {
+        match connection.turn().await {
+            Turn::Received(batch) => {
+                for line in batch.lines() {
+                    let line = [line.expect("tests send short lines"), b"\n"].concat();
+                    let _ = connection.outbox().push_reply(line.into());
+                }
+            }
+            Turn::Drained => {}
+            Turn::ShuttingDown => return connection.finish().await,
+            Turn::Closed(_) => return,
+        }
+    }
+}
+
+async fn start() -> Running {
+    let (listener, connector) = Listener::memory();
+    let shutdown = Shutdown::new();
+    let identity = Identity {
+        service: "mirror",
+        version: "1",
+    };
+    let served = tokio::spawn(serve(
+        listener,
+        identity,
+        ServerLimits::default(),
+        shutdown.clone(),
+        mirror,
+    ));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let page = tokio::spawn(serve_page(listener, PAGE, connector, shutdown.clone()));
+    Running {
+        address,
+        shutdown,
+        page,
+        served,
+    }
+}
+
+async fn get(address: SocketAddr, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
+
+async fn open(address: SocketAddr, origin: Option<&str>) -> Result<Socket, tungstenite::Error> {
+    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    if let Some(origin) = origin {
+        request.headers_mut().insert("Origin", origin.parse().unwrap());
+    }
+    tokio_tungstenite::connect_async(request)
+        .await
+        .map(|(socket, _)| socket)
+}
+
+async fn text(socket: &mut Socket) -> String {
+    socket
+        .next()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_text()
+        .unwrap()
+        .to_string()
+}
+
+#[tokio::test]
+async fn the_page_comes_with_its_policy_and_nothing_else_is_there() {
+    let running = start().await;
+    let host = running.address.to_string();
+    let page = get(running.address, "/", &host).await;
+    assert!(
+        page.starts_with("HTTP/1.1 200") && page.ends_with("<!doctype html>hello"),
+        "{page}"
+    );
+    assert!(
+        page.contains("content-security-policy: default-src 'none'"),
+        "{page}"
+    );
+    assert!(page.contains("x-content-type-options: nosniff"), "{page}");
+    assert!(get(running.address, "/healthz", &host).await.ends_with("ok\n"));
+    assert!(
+        get(running.address, "/metrics", &host)
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        get(running.address, "/../Cargo.toml", &host)
+            .await
+            .starts_with("HTTP/1.1 404")
+    );
+    assert!(
+        get(running.address, "/", "evil.example")
+            .await
+            .starts_with("HTTP/1.1 403")
+    );
+}
+
+#[tokio::test]
+async fn a_websocket_speaks_the_wire() {
+    let running = start().await;
+    let mut socket = open(running.address, Some(&format!("http://{}", running.address)))
+        .await
+        .unwrap();
+    assert!(
+        text(&mut socket)
+            .await
+            .starts_with(r#"{"service":"mirror","protocol":1"#)
+    );
+    socket.send(Message::text(r#"{"id":1}"#)).await.unwrap();
+    assert_eq!(text(&mut socket).await, r#"{"id":1}"#);
+    running.shutdown.begin();
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
+        panic!("a page is told of the end")
+    };
+    assert_eq!(u16::from(frame.code), 1001, "going away");
+    assert!(running.served.await.unwrap());
+    running.page.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn foreign_origins_and_binary_messages_are_refused() {
+    let running = start().await;
+    for origin in [Some("http://evil.example"), Some("null"), None] {
+        match open(running.address, origin).await {
+            Err(tungstenite::Error::Http(response)) => assert_eq!(response.status(), 403, "{origin:?}"),
+            other => panic!("{origin:?}: {other:?}"),
+        }
+    }
+    let own = format!("http://{}", running.address);
+    let mut socket = open(running.address, Some(&own)).await.unwrap();
+    text(&mut socket).await;
+    socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
+        panic!("it is told why")
+    };
+    assert_eq!(u16::from(frame.code), 1003, "unsupported data");
+}
