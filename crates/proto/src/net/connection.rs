@@ -119,6 +119,8 @@ pub struct Connection {
     /// When the connection must be established, until it is.
     establish_by: Option<Instant>,
     heard_at: Instant,
+    /// The outbox drained while something else was awaited: still to be told.
+    drained: bool,
     /// A ping was sent since something was heard.
     pinged: bool,
     framing_errors: u32,
@@ -156,6 +158,7 @@ impl Connection {
             writing: VecDeque::new(),
             establish_by: settings.handshake.map(|handshake| now + handshake),
             heard_at: now,
+            drained: false,
             pinged: false,
             framing_errors: 0,
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -222,7 +225,7 @@ impl Connection {
             if self.shutdown.poll_step(cx) == Step::CutOff {
                 return Poll::Ready(Err(Closed::CutOff));
             }
-            if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
+            if let Poll::Ready(Err(closed)) = self.poll_write_through(cx) {
                 return Poll::Ready(Err(closed));
             }
             self.poll_deadlines(cx).map(Err)
@@ -241,7 +244,7 @@ impl Connection {
             if self.shutdown.poll_step(cx) == Step::CutOff {
                 return Poll::Ready(Err(Closed::CutOff));
             }
-            if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
+            if let Poll::Ready(Err(closed)) = self.poll_write_through(cx) {
                 return Poll::Ready(Err(closed));
             }
             if outbox.queued_bytes() == 0 {
@@ -272,6 +275,29 @@ impl Connection {
         self.writing.push_back(chunk);
     }
 
+    /// Writes until everything [claimed](Self::claim_queued) and [added](Self::write_next) is written, and nothing
+    /// that is still in the outbox.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the connection is over before that.
+    pub async fn flush_claimed(&mut self) -> Result<(), Closed> {
+        poll_fn(|cx| {
+            if self.shutdown.poll_step(cx) == Step::CutOff {
+                return Poll::Ready(Err(Closed::CutOff));
+            }
+            while !self.writing.is_empty() {
+                match self.poll_write_some(cx) {
+                    Poll::Ready(Ok(drained)) => self.drained |= drained,
+                    Poll::Ready(Err(closed)) => return Poll::Ready(Err(closed)),
+                    Poll::Pending => return self.poll_deadlines(cx).map(Err),
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
     /// Answers a refused line: a reply where the request's id is known, otherwise an error event. `lamport` is the
     /// stamp of this sending. False when the connection has broken the framing too often and should be ended.
     #[must_use]
@@ -292,9 +318,12 @@ impl Connection {
             return Poll::Ready(Turn::Closed(Closed::CutOff));
         }
         match self.poll_write(cx) {
-            Poll::Ready(Ok(())) => return Poll::Ready(Turn::Drained),
+            Poll::Ready(Ok(())) => self.drained = true,
             Poll::Ready(Err(closed)) => return Poll::Ready(Turn::Closed(closed)),
             Poll::Pending => {}
+        }
+        if std::mem::take(&mut self.drained) {
+            return Poll::Ready(Turn::Drained);
         }
         if step == Step::Begun && !std::mem::replace(&mut self.told_of_shutdown, true) {
             return Poll::Ready(Turn::ShuttingDown);
@@ -305,6 +334,14 @@ impl Connection {
             return Poll::Ready(turn);
         }
         self.poll_deadlines(cx).map(Turn::Closed)
+    }
+
+    /// Writes what is there, and remembers it for the next turn if the outbox has drained.
+    fn poll_write_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        loop {
+            std::task::ready!(self.poll_write(cx))?;
+            self.drained = true;
+        }
     }
 
     /// Writes what is there. Ready with `Ok` when the outbox has drained after having refused an event; pending when
@@ -318,25 +355,30 @@ impl Connection {
             {
                 return Poll::Pending;
             }
-            let mut slices = [IoSlice::new(&[]); limits::WRITE_CHUNKS_MAX];
-            let count = self.writing.len().min(slices.len());
-            for (slice, chunk) in slices.iter_mut().zip(&self.writing) {
-                *slice = IoSlice::new(chunk);
+            if std::task::ready!(self.poll_write_some(cx))? {
+                return Poll::Ready(Ok(()));
             }
-            match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Closed::Lost(io::ErrorKind::WriteZero))),
-                Poll::Ready(Ok(written)) => {
-                    metrics::counter!("sent_bytes_total").increment(written as u64);
-                    self.discard_written(written);
-                    if self.outbox.written(written) {
-                        return Poll::Ready(Ok(()));
-                    }
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Closed::Lost(error.kind()))),
-                Poll::Pending => {
-                    self.mind_stall();
-                    return Poll::Pending;
-                }
+        }
+    }
+
+    /// Writes the beginning of what is claimed. True when the outbox has drained after having refused an event.
+    fn poll_write_some(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Closed>> {
+        let mut slices = [IoSlice::new(&[]); limits::WRITE_CHUNKS_MAX];
+        let count = self.writing.len().min(slices.len());
+        for (slice, chunk) in slices.iter_mut().zip(&self.writing) {
+            *slice = IoSlice::new(chunk);
+        }
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(Closed::Lost(io::ErrorKind::WriteZero))),
+            Poll::Ready(Ok(written)) => {
+                metrics::counter!("sent_bytes_total").increment(written as u64);
+                self.discard_written(written);
+                Poll::Ready(Ok(self.outbox.written(written)))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Closed::Lost(error.kind()))),
+            Poll::Pending => {
+                self.mind_stall();
+                Poll::Pending
             }
         }
     }
