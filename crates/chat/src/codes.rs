@@ -39,8 +39,13 @@ pub const TOO_MANY_REGISTRATIONS: Code = Code::new("too_many_registrations");
 /// The stored history cannot be read or written.
 pub const HISTORY_UNAVAILABLE: Code = Code::new("history_unavailable");
 
+/// The member to be told is so far behind that nothing more can be queued for it.
+pub const RECEIVER_BEHIND: Code = Code::new("receiver_behind");
+/// Somebody proved to be the same person and took the name over; coming back would take it back.
+pub const TAKEN_OVER: Code = Code::new("taken_over");
+
 /// All of them, in order of precedence.
-pub const ALL: [Code; 17] = [
+pub const ALL: [Code; 19] = [
     NOT_JOINED,
     ALREADY_JOINED,
     INVALID_NAME,
@@ -58,4 +63,6 @@ pub const ALL: [Code; 17] = [
     TOO_MANY_ROOMS,
     TOO_MANY_REGISTRATIONS,
     HISTORY_UNAVAILABLE,
+    RECEIVER_BEHIND,
+    TAKEN_OVER,
 ];

@@ -4,8 +4,12 @@
 //! hub encodes that once and hands it to everybody it is for. What was said is kept by the [history].
 
 pub mod codes;
+pub mod events;
 pub mod history;
 pub mod hub;
 pub mod limits;
 pub mod names;
 pub mod ops;
+mod server;
+
+pub use server::{RunError, Server, Settings, StartError};

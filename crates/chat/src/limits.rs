@@ -43,6 +43,12 @@ pub const HISTORY_LIMIT_DEFAULT: u64 = 50;
 /// Most events of one `history` reply; it also ends where the line would become too long.
 pub const HISTORY_LIMIT_MAX: u64 = 500;
 
+/// Bytes of the events in one `history` reply: with what stands around them they fit into one line.
+pub const HISTORY_REPLY_BYTES: usize = proto::limits::LINE_BYTES_MAX - 1024;
+
+/// Lamport times kept in reserve for what is sent outside of requests: notices of lag, of a shutdown.
+pub const CLOCK_MARGIN: u64 = 1024;
+
 /// Requests a second that one connection may make in the long run; see [`FLOOD_BURST_DEFAULT`].
 pub const FLOOD_RATE_DEFAULT: u32 = 50;
 

@@ -119,6 +119,12 @@ impl Name {
         &self.keys
     }
 
+    /// The name under which it is filed: equal for names that read the same.
+    #[must_use]
+    pub fn filed(&self) -> &str {
+        &self.keys[0].skeleton
+    }
+
     /// Whether `other` could be taken for this name.
     #[must_use]
     pub fn is_same(&self, other: &Name) -> bool {

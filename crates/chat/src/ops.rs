@@ -112,7 +112,7 @@ pub struct Join<'a> {
     pub fresh: Token,
 }
 
-/// Which stored events are asked for: those with `after < seq < before`.
+/// Which stored events are asked for. At most one of `after` and `before` is given; without either, the newest are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryQuery<'a> {
     /// Of which room; the one entered last if none is named.
@@ -168,12 +168,7 @@ impl<'a> Request<'a> {
             "exit" => Op::Exit { room: self.room },
             "rooms" => Op::Rooms,
             "who" => Op::Who { room: self.room },
-            "history" => Op::History(HistoryQuery {
-                room: self.room,
-                after: self.after,
-                before: self.before,
-                limit: history_limit(self.limit)?,
-            }),
+            "history" => Op::History(history_query(self.room, self.after, self.before, self.limit)?),
             "rename" => Op::Rename {
                 name: needed(self.name, "name")?,
                 password: self.password,
@@ -188,6 +183,26 @@ impl<'a> Request<'a> {
                 ));
             }
         })
+    }
+}
+
+impl Op<'_> {
+    /// The operation's name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Join(_) => "join",
+            Self::Say { .. } => "say",
+            Self::Tell { .. } => "tell",
+            Self::Enter { .. } => "enter",
+            Self::Exit { .. } => "exit",
+            Self::Rooms => "rooms",
+            Self::Who { .. } => "who",
+            Self::History(_) => "history",
+            Self::Rename { .. } => "rename",
+            Self::Register { .. } => "register",
+            Self::Leave => "leave",
+        }
     }
 }
 
@@ -226,15 +241,32 @@ fn needed<'a>(field: Option<Text<'a>>, name: &'static str) -> Result<Text<'a>, W
     field.ok_or_else(|| WireError::new(codes::MISSING_FIELD, format!("the request has no field {name:?}")))
 }
 
-fn history_limit(limit: Option<u64>) -> Result<u64, WireError> {
-    match limit.unwrap_or(HISTORY_LIMIT_DEFAULT) {
-        limit @ 1..=HISTORY_LIMIT_MAX => Ok(limit),
-        limit => Err(WireError::new(
+fn history_query(
+    room: Option<Text<'_>>,
+    after: Option<u64>,
+    before: Option<u64>,
+    limit: Option<u64>,
+) -> Result<HistoryQuery<'_>, WireError> {
+    let limit = limit.unwrap_or(HISTORY_LIMIT_DEFAULT);
+    if !(1..=HISTORY_LIMIT_MAX).contains(&limit) {
+        return Err(WireError::new(
             codes::INVALID_FIELD,
             format!("a limit of {limit} is out of range"),
         )
-        .with_hint(format!("ask for 1 to {HISTORY_LIMIT_MAX} events"))),
+        .with_hint(format!("ask for 1 to {HISTORY_LIMIT_MAX} events")));
     }
+    if after.is_some() && before.is_some() {
+        return Err(WireError::new(
+            codes::INVALID_FIELD,
+            "before and after exclude each other",
+        ));
+    }
+    Ok(HistoryQuery {
+        room,
+        after,
+        before,
+        limit,
+    })
 }
 
 #[cfg(test)]
@@ -357,6 +389,7 @@ mod tests {
             r#"{"id":1,"op":"join","name":"Ana","since":"1"}"#,
             r#"{"id":1,"op":"history","limit":0}"#,
             r#"{"id":1,"op":"history","limit":501}"#,
+            r#"{"id":1,"op":"history","before":9,"after":3}"#,
         ] {
             check_refused(line, codes::INVALID_FIELD);
         }

@@ -117,6 +117,30 @@ pub enum Reason {
     Slow,
 }
 
+impl Event<'_> {
+    /// The event's name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Said { .. } => "said",
+            Self::Entered { .. } => "entered",
+            Self::Left { .. } => "left",
+            Self::Renamed { .. } => "renamed",
+        }
+    }
+
+    /// Who did it, under the name it had before.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        match self {
+            Self::Said { from: name, .. }
+            | Self::Entered { name }
+            | Self::Left { name, .. }
+            | Self::Renamed { name, .. } => name,
+        }
+    }
+}
+
 impl Reason {
     /// The reason as it stands on the wire.
     #[must_use]

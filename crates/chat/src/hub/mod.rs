@@ -17,6 +17,7 @@ mod flood;
 mod io;
 mod people;
 mod rooms;
+mod stakes;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,8 @@ pub use flood::FloodLimit;
 pub use io::{
     ConnectionId, Event, Facts, Input, Output, Reason, Registration, Reply, RoomId, RoomLine, Wanted,
 };
+
+pub use stakes::{Entering, Stake};
 
 use people::{Member, People};
 use rooms::Rooms;
@@ -58,7 +61,9 @@ impl Hub {
             flood,
         };
         for (name, seq) in facts.rooms {
-            hub.rooms.open(name, seq);
+            if hub.rooms.find(&name).is_none() {
+                hub.rooms.open(name, seq);
+            }
         }
         for registration in facts.registrations {
             hub.people.register(registration);
@@ -126,6 +131,12 @@ impl Hub {
     /// Who is in a room.
     pub fn members(&self, room: RoomId) -> impl Iterator<Item = ConnectionId> {
         self.rooms.get(room).members.iter().copied()
+    }
+
+    /// How many memberships there are in all rooms together: the numbers that a shutdown uses.
+    #[must_use]
+    pub fn memberships(&self) -> u64 {
+        self.rooms.memberships()
     }
 
     /// The name a connection has joined under.

@@ -73,6 +73,10 @@ impl Rooms {
         gone
     }
 
+    pub(super) fn memberships(&self) -> u64 {
+        self.by_id.values().map(|room| room.members.len() as u64).sum()
+    }
+
     /// The rooms with the most members first, and whether that is not all of them.
     pub(super) fn list(&self) -> (Vec<RoomLine>, bool) {
         let mut lines: Vec<RoomLine> = self.by_id.values().map(Room::line).collect();

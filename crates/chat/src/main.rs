@@ -1,0 +1,116 @@
+//! The chat server: `cargo run -p chat`.
+
+use std::net::ToSocketAddrs as _;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chat::history::{FLUSH_INTERVAL_DEFAULT, HISTORY_EVENTS_MAX_DEFAULT};
+use chat::hub::FloodLimit;
+use chat::limits::{FLOOD_BURST_DEFAULT, FLOOD_RATE_DEFAULT};
+use chat::{Server, Settings, history};
+use clap::Parser;
+use lamport::ProcessId;
+use lamport::trace::{Service, Tracer};
+use proto::net::cli::{ObserveArgs, ServerArgs, exit_code, hinted, log_to_stderr, parse, parse_duration};
+use proto::net::{Shutdown, raise_open_files_limit};
+
+/// A chat hub: rooms, private messages, unique names, stored history
+#[derive(Debug, Parser)]
+#[command(
+    name = "chat",
+    version,
+    after_help = "Every flag is an environment variable too: --listen is CHAT_LISTEN."
+)]
+struct Args {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50000")]
+    listen: String,
+    /// Directory of the stored history
+    #[arg(long, value_name = "DIR", default_value = "data/chat")]
+    data: PathBuf,
+    /// Store nothing
+    #[arg(long)]
+    memory: bool,
+    /// Events a room keeps
+    #[arg(long, value_name = "N", default_value_t = HISTORY_EVENTS_MAX_DEFAULT, value_parser = clap::value_parser!(u64).range(1..))]
+    history_max: u64,
+    /// How old an event may become before it is stored: what a crash can cost
+    #[arg(long, value_name = "TIME", default_value = default_flush_interval(), value_parser = parse_duration)]
+    flush_interval: Duration,
+    /// Requests a second of one connection in the long run; 0 lifts the limit
+    #[arg(long, value_name = "N", default_value_t = FLOOD_RATE_DEFAULT)]
+    flood_rate: u32,
+    /// Requests of one connection at once; 0 lifts the limit
+    #[arg(long, value_name = "N", default_value_t = FLOOD_BURST_DEFAULT)]
+    flood_burst: u32,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    observe: ObserveArgs,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    exit_code(run(parse("CHAT")).await)
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    log_to_stderr(&args.observe.log)?;
+    if let Err(error) = raise_open_files_limit() {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+    let listen = args.listen.clone();
+    let server = Server::bind(&listen, settings(args)?).await?;
+    let address = server
+        .local_address()
+        .context("the server listens on no address")?;
+    announce(address)?;
+    server.run(Shutdown::at_signals()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn settings(args: Args) -> anyhow::Result<Settings> {
+    if args.listen.to_socket_addrs().is_err() {
+        return Err(hinted(
+            anyhow::anyhow!("{:?} is no address to listen on", args.listen),
+            "give HOST:PORT, for example --listen 127.0.0.1:50000",
+        ));
+    }
+    let tracer = match &args.observe.trace {
+        Some(file) => Tracer::to_file(file, ProcessId::new("chat")?, Service::Chat)
+            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))
+            .with_context(|| format!("failed to record a trace in {}", file.display()))?,
+        None => Tracer::off(),
+    };
+    Ok(Settings {
+        data: (!args.memory).then_some(args.data),
+        history: history::Settings {
+            flush_interval: args.flush_interval,
+            events_max: args.history_max,
+            ..history::Settings::default()
+        },
+        limits: args.server.limits(),
+        flood: NonZeroU32::new(args.flood_rate)
+            .zip(NonZeroU32::new(args.flood_burst))
+            .map(|(rate, burst)| FloodLimit { rate, burst }),
+        tracer,
+    })
+}
+
+/// The first line on stdout: where we are, for people and for programs that chose port 0.
+fn announce(address: std::net::SocketAddr) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening on {address}")?;
+    stdout.flush()?;
+    tracing::info!(%address, "listening");
+    Ok(())
+}
+
+fn default_flush_interval() -> String {
+    format!("{}ms", FLUSH_INTERVAL_DEFAULT.as_millis())
+}

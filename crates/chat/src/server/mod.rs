@@ -1,0 +1,207 @@
+//! The chat server: the Tokio driver around the hub.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use proto::net::Shutdown;
+//!
+//! let settings = chat::Settings { data: None, ..chat::Settings::default() };
+//! let server = chat::Server::bind("127.0.0.1:0", settings).await?;
+//! println!("listening on {}", server.local_address().expect("it listens on TCP"));
+//! server.run(Shutdown::at_signals()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each connection has one task (`session`). It parses a batch of lines (`request`), takes the lock and lets the hub
+//! decide about all of them (`core`); what comes of it is encoded once and shared (`fanout`).
+
+mod core;
+mod fanout;
+mod passwords;
+mod request;
+mod session;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lamport::trace::Tracer;
+use lamport::{Clock, LEAP_MAX_DEFAULT};
+use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
+
+use self::core::Core;
+use self::passwords::Passwords;
+use self::session::Shared;
+use crate::history::{self, CloseError, History, OpenError, Restored};
+use crate::hub::{Facts, FloodLimit, Hub, Registration};
+use crate::names::Name;
+
+/// What the server says of itself.
+const IDENTITY: Identity = Identity {
+    service: "chat",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+/// How a server is to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The data directory; nothing is stored if there is none.
+    pub data: Option<PathBuf>,
+    /// How the history is kept.
+    pub history: history::Settings,
+    /// The bounds of connections.
+    pub limits: ServerLimits,
+    /// How fast one connection may ask; without it, as fast as it can.
+    pub flood: Option<FloodLimit>,
+    /// Records every send and receive.
+    pub tracer: Tracer,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: None,
+            history: history::Settings::default(),
+            limits: ServerLimits::default(),
+            flood: Some(FloodLimit::default()),
+            tracer: Tracer::off(),
+        }
+    }
+}
+
+/// A chat server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    limits: ServerLimits,
+    shared: Arc<Shared>,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot listen.
+    #[error(
+        "failed to listen on {address}: {source}; hint: choose another address with --listen, port 0 takes a free one"
+    )]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Its data cannot be opened.
+    #[error(transparent)]
+    History(#[from] OpenError),
+}
+
+/// Why a server did not end in order.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The last of the history is not stored.
+    #[error(transparent)]
+    History(#[from] CloseError),
+    /// The last of the trace is not written.
+    #[error(transparent)]
+    Trace(#[from] lamport::trace::CloseError),
+}
+
+impl Server {
+    /// Opens the data and listens on a TCP address; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be opened, or the address not be listened on.
+    pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
+        let listener = Listener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: address.to_owned(),
+                source,
+            })?;
+        Self::start(listener, settings)
+    }
+
+    /// Opens the data and listens within this process.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be opened.
+    pub fn in_memory(settings: Settings) -> Result<(Self, MemoryConnector), StartError> {
+        let (listener, connector) = Listener::memory();
+        Ok((Self::start(listener, settings)?, connector))
+    }
+
+    /// The TCP address it listens on; nothing within this process.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.listener.local_address().ok().flatten()
+    }
+
+    /// Serves until `shutdown` begins, lets the connections finish within the grace period, and stores what is not
+    /// stored yet.
+    ///
+    /// # Errors
+    ///
+    /// When the last of the history or of the trace cannot be stored; everybody was served all the same.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
+        let Self {
+            listener,
+            limits,
+            shared,
+        } = self;
+        let serving = Arc::clone(&shared);
+        let handler = move |connection| session::serve(connection, Arc::clone(&serving));
+        if !proto::net::serve(listener, IDENTITY, limits, shutdown, handler).await {
+            tracing::warn!("connections were still busy after the grace period and were cut off");
+        }
+        shared.core.close().await
+    }
+
+    fn start(listener: Listener, settings: Settings) -> Result<Self, StartError> {
+        let (history, restored) = match &settings.data {
+            Some(dir) => History::open(dir, &settings.history)?,
+            None => (
+                History::in_memory(settings.history.events_max),
+                Restored::default(),
+            ),
+        };
+        let clock = Clock::starting_at(restored.clock, LEAP_MAX_DEFAULT);
+        let hub = Hub::new(facts(&restored), settings.flood);
+        let core = Core::new(hub, history, clock, settings.tracer);
+        let shared = Arc::new(Shared {
+            core,
+            passwords: Passwords::new(),
+        });
+        Ok(Self {
+            listener,
+            limits: settings.limits,
+            shared,
+        })
+    }
+}
+
+/// What the hub has to know of what was stored. A name that is none by today's rules stays stored and is not used.
+fn facts(restored: &Restored) -> Facts {
+    let mut facts = Facts::default();
+    for room in &restored.rooms {
+        match Name::room(&room.name) {
+            Ok(name) => facts.rooms.push((name, room.next_seq - 1)),
+            Err(error) => {
+                tracing::warn!(room = %proto::Harmless(&room.name), %error, "a stored room is left out")
+            }
+        }
+    }
+    for stored in &restored.names {
+        match Name::member(&stored.shown) {
+            Ok(name) => facts.registrations.push(Registration {
+                name,
+                hash: (*stored.password).into(),
+            }),
+            Err(error) => {
+                tracing::warn!(name = %proto::Harmless(&stored.shown), %error, "a stored name is left out")
+            }
+        }
+    }
+    facts
+}
