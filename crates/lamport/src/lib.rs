@@ -11,6 +11,7 @@
 //! | order events of several processes | [`Stamp`]: by time, then by process |
 //! | serve requests in that order | [`OrderedLock`] |
 //! | record what happened, and read it back | [`trace`] |
+//! | prove a run right from its traces | [`check`] |
 //!
 //! ```
 //! use lamport::{Clock, ProcessId, Stamp};
@@ -28,6 +29,7 @@
 //! This crate opens no socket and knows no runtime. One module, `trace::recorder`, reads the wall clock and writes a
 //! file on a thread of its own; everything else is pure.
 
+pub mod check;
 mod clock;
 mod ordered_lock;
 mod process;

@@ -67,9 +67,14 @@ pub(crate) fn validate(text: &str) -> Result<(), ProcessIdError> {
     Ok(())
 }
 
+/// The order of identities.
+pub(crate) fn order(one: &str, other: &str) -> std::cmp::Ordering {
+    (one.len(), one).cmp(&(other.len(), other))
+}
+
 impl Ord for ProcessId {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0.len(), &*self.0).cmp(&(other.0.len(), &*other.0))
+        order(&self.0, &other.0)
     }
 }
 

@@ -11,11 +11,11 @@ use super::*;
 
 type Counter = OrderedLock<usize, (u64, u64)>;
 
-/// Explores every interleaving with at most two preemptions, where nearly all races show; without that bound three
+/// Explores every interleaving with at most three preemptions, where nearly all races show; without that bound three
 /// threads take hours.
 fn model(body: impl Fn() + Send + Sync + 'static) {
     let mut explorer = loom::model::Builder::new();
-    explorer.preemption_bound = Some(2);
+    explorer.preemption_bound = Some(3);
     explorer.check(body);
 }
 

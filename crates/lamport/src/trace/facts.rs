@@ -16,8 +16,8 @@
 //! | --- | --- |
 //! | the hub's send of a broadcast (said, entered, left, renamed) | [`ROOM`], [`SEQ`], [`NAME`] (who did it) |
 //! | a member's receive of that broadcast, live or replayed | [`ROOM`], [`SEQ`], [`NAME`] |
-//! | a member's receive of the reply to its own `say` | [`ROOM`], [`SEQ`], [`NAME`] (itself) |
-//! | … to its own `rename` | a group [`ROOM`], [`SEQ`], [`NAME`] (the old one) for each room |
+//! | a member's receive of the reply to its own `say` | [`ROOM`], [`SEQ`], [`NAME`] (itself), [`OWN`] = 1 |
+//! | … to its own `rename` | a group [`ROOM`], [`SEQ`], [`NAME`] (the old one), [`OWN`] = 1 for each room |
 //! | … to its own `join` or `enter` | [`ROOM`], [`SEQ`], [`NAME`], [`JOINED`] = 1, and [`SINCE`] if it asked to resume |
 //! | … to its own `exit` or `leave` | [`ROOM`], [`SEQ`], [`NAME`], [`LEFT`] = 1, a group for each room |
 //! | a member's receive of `lagged` | [`ROOM`], [`MISSED`] |
@@ -43,12 +43,13 @@
 //!
 //! | Event | Facts |
 //! | --- | --- |
-//! | a member starts (local) | [`ORDER`] |
+//! | a member starts (local) | [`ORDER`], and [`RESUMED`] = 1 if it remembers what it had delivered |
 //! | a member broadcasts (its send) | [`ACT`] = [`BROADCAST`], [`ORIGIN`], [`INCARNATION`], [`SEQUENCE`] |
 //! | a member delivers, its own messages too (the receive, or a local event later) | [`ACT`] = [`DELIVER`], [`ORIGIN`], [`INCARNATION`], [`SEQUENCE`] |
 //! | a member is told what it will never get | [`ACT`] = [`MISS`], [`ORIGIN`], [`INCARNATION`], [`SEQUENCE`] (first), [`THROUGH`] (last) |
 //!
 //! A send may at once be the delivery of the member's own message: then [`ACT`] = [`BROADCAST`] and [`DELIVERED`] = 1.
+//! Relays and repetitions of a message are no events: they do not move the clock.
 
 use std::borrow::Cow;
 
@@ -58,6 +59,8 @@ pub const ROOM: &str = "room";
 pub const SEQ: &str = "seq";
 /// Chat: the name of the member who did it.
 pub const NAME: &str = "name";
+/// Chat: 1 where a member learns the number of its own event from a reply instead of the broadcast.
+pub const OWN: &str = "own";
 /// Chat: 1 where this process's membership of the room begins.
 pub const JOINED: &str = "joined";
 /// Chat: beside [`JOINED`], the last number the process holds from before; it gets everything after it.
@@ -98,6 +101,8 @@ pub const SEQUENCE: &str = "sequence";
 pub const THROUGH: &str = "through";
 /// Multicast: 1 where a broadcast is at once delivered at its origin.
 pub const DELIVERED: &str = "delivered";
+/// Multicast: 1 where a member that starts again remembers what it had delivered; otherwise it begins anew.
+pub const RESUMED: &str = "resumed";
 /// Multicast: the group's order: `none`, `fifo`, `causal` or `total`.
 pub const ORDER: &str = "order";
 

@@ -106,15 +106,24 @@ impl<R: BufRead> Reader<R> {
     ///
     /// [`ReadError`] names the line and what is wrong with it; the next call goes on after it.
     pub fn read(&mut self) -> Result<Option<Record<'_>>, ReadError> {
+        if self.advance()? {
+            self.record().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Goes to the next line that is not blank; false at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool, ReadError> {
         loop {
             self.line_number += 1;
             match self.next_line() {
                 Ok(false) => {
                     self.line_number -= 1;
-                    return Ok(None);
+                    return Ok(false);
                 }
                 Ok(true) if self.line.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(true) => break,
+                Ok(true) => return Ok(true),
                 Err(problem) => {
                     return Err(ReadError {
                         line: self.line_number,
@@ -123,10 +132,29 @@ impl<R: BufRead> Reader<R> {
                 }
             }
         }
-        let line = self.line_number;
-        parse(&self.line)
-            .map(Some)
-            .map_err(|problem| ReadError { line, problem })
+    }
+
+    /// The record on the line that `advance` went to.
+    pub(crate) fn record(&self) -> Result<Record<'_>, ReadError> {
+        parse(&self.line).map_err(|problem| ReadError {
+            line: self.line_number,
+            problem,
+        })
+    }
+
+    /// The Lamport time on that line, found without parsing the rest; `None` if it is no event as we write it.
+    pub(crate) fn time(&self) -> Option<u64> {
+        const KEY: &[u8] = b"\",\"lamport\":";
+        // In our own lines the time stands right after the process.
+        let head = &self.line[..self
+            .line
+            .len()
+            .min(KEY.len() + 16 + process::PROCESS_ID_BYTES_MAX * 6)];
+        let start = memchr::memmem::find(head, KEY)? + KEY.len();
+        let digits = self.line[start..].iter().take_while(|byte| byte.is_ascii_digit());
+        digits.copied().try_fold(0u64, |time, digit| {
+            time.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
     }
 
     /// Reads a line without its newline into `self.line`; false at the end.

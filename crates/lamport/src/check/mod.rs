@@ -1,0 +1,386 @@
+//! Proving a run right from its traces: the clock's own rules and those of the service that wrote them.
+//!
+//! [`Check`] takes events one by one, in any interleaving that keeps each process's own order, and stops at the first
+//! one that breaks a [`Rule`], with the two or three events that show it. [`Merge`] reads several traces as one, in
+//! the order of their stamps, which is the order in which the least has to be remembered.
+//!
+//! ```
+//! use lamport::check::{Check, Merge, Options, Rule};
+//!
+//! let trace = br#"{"process":"P1","lamport":3,"kind":"send","message":"P1@3"}
+//! {"process":"P2","lamport":3,"kind":"receive","message":"P1@3"}
+//! "#;
+//! let mut merge = Merge::new();
+//! merge.add("run.jsonl", &trace[..])?;
+//! let violation = merge.check(Check::new(Options::default()))?.expect_err("P2 did not pass the stamp");
+//! assert_eq!(violation.rule, Rule::ReceiveAfterSend);
+//! assert_eq!(violation.events.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it can and cannot say
+//!
+//! Every rule is checked by its own bookkeeping; none believes what the service says about itself. A rule that needs
+//! an event which is not in the traces is not broken but *unproved*, and the [`Report`] counts it: the sender was
+//! not traced, or its trace has `dropped` records or no `closed` one. A trace that starts in the middle is fine.
+//!
+//! Time is linear in the events (about a million a second with the parsing, see `benches/figures.rs`); memory is at
+//! most some 70 MB per million events, because a message may be received at any later time.
+
+mod bank;
+mod chat;
+mod merge;
+mod messages;
+mod multicast;
+mod numbered;
+mod rule;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use crate::trace::{Kind, Service, TraceEvent};
+
+pub use merge::{Merge, MergeError, SOURCES_MAX};
+pub use multicast::Order;
+pub use rule::{Rule, Violation, Witness};
+
+/// What is asked of a run besides the rules that always hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The run was left to settle before it ended: every member of a multicast group must have delivered everything.
+    /// Otherwise the last messages may have been on their way.
+    pub settled: bool,
+    /// Every sender was traced: a receive whose sender left no trace at all is a violation too.
+    pub complete: bool,
+    /// The multicast group's order, where the trace does not tell it.
+    pub order: Option<Order>,
+    /// Rules that do not count: to look for what else is wrong in a run that breaks them.
+    pub lifted: Vec<Rule>,
+}
+
+/// Where an event stands: the number of its source, from 0 in the order they were added, and its line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(u64);
+
+/// Verifies a run event by event. See the [module](self) for what it checks.
+#[derive(Debug)]
+pub struct Check {
+    options: Options,
+    processes: Names,
+    last: Vec<Last>,
+    sources: Vec<Source>,
+    messages: messages::Messages,
+    chat: chat::Chat,
+    bank: bank::Bank,
+    multicast: multicast::Multicast,
+    report: Report,
+}
+
+/// What was found in a run that breaks no rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Events checked.
+    pub events: u64,
+    /// Of them by kind and service.
+    pub counts: BTreeMap<(Service, Kind), u64>,
+    /// How many processes they belong to.
+    pub processes: usize,
+    /// Receives whose send was found and is earlier.
+    pub matched: u64,
+    /// Chat: numbered events of rooms that were checked, at the hub and at the members.
+    pub room_events: u64,
+    /// Bank: legs of operations that were checked, and balances compared with them.
+    pub legs: u64,
+    /// Multicast: deliveries that were checked.
+    pub deliveries: u64,
+    /// What could not be proved for want of events, in words, with how often.
+    pub unproved: BTreeMap<&'static str, u64>,
+    /// Events that the traces say are missing.
+    pub dropped: u64,
+    /// Sources that do not end in good order: their processes were killed, or run still.
+    pub unfinished: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    time: u64,
+    place: Place,
+    /// Where the process was seen first; its trace's completeness is that source's.
+    source: u32,
+}
+
+/// What is known of a trace as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+struct Source {
+    /// Grows with every `dropped` record: whoever remembers another value may have missed something.
+    epoch: u32,
+    closed: bool,
+}
+
+/// An event as the rules see it: with its process's number and what its source may lack.
+struct Seen<'e> {
+    event: &'e TraceEvent<'e>,
+    process: u32,
+    place: Place,
+    epoch: u32,
+}
+
+impl Check {
+    /// A check that has seen nothing.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let multicast = multicast::Multicast::new(options.order);
+        Self {
+            options,
+            processes: Names::default(),
+            last: Vec::new(),
+            sources: Vec::new(),
+            messages: messages::Messages::default(),
+            chat: chat::Chat::default(),
+            bank: bank::Bank::default(),
+            multicast,
+            report: Report::default(),
+        }
+    }
+
+    /// Takes the next event. Events of one process come in their order.
+    ///
+    /// # Errors
+    ///
+    /// The rule that this event breaks; the check is of no further use then.
+    pub fn event(&mut self, place: Place, event: &TraceEvent<'_>) -> Result<(), Box<Violation>> {
+        let process = self.processes.number(&event.process);
+        let epoch = self.source(place).epoch;
+        let seen = Seen {
+            event,
+            process,
+            place,
+            epoch,
+        };
+        let lifted = &self.options.lifted;
+        unless_lifted(lifted, own_order(&mut self.last, &seen))?;
+        unless_lifted(lifted, self.messages.event(&seen, &mut self.report))?;
+        if !event.facts.is_empty() {
+            let outcome = match event.service {
+                Service::Chat => self.chat.event(&seen, &mut self.report),
+                Service::Bank => self.bank.event(&seen, &mut self.report),
+                Service::Multicast => self.multicast.event(&seen, &mut self.report),
+                Service::Other => Ok(()),
+            };
+            unless_lifted(lifted, outcome)?;
+        }
+        self.report.events += 1;
+        *self.report.counts.entry((event.service, event.kind)).or_default() += 1;
+        Ok(())
+    }
+
+    /// Takes note that `count` events are missing from the source at this place.
+    pub fn dropped(&mut self, place: Place, count: u64) {
+        self.source(place).epoch += 1;
+        self.report.dropped += count;
+    }
+
+    /// Takes note that the source ended in good order.
+    pub fn closed(&mut self, place: Place) {
+        self.source(place).closed = true;
+    }
+
+    /// Ends the check with the rules that only hold for the whole.
+    ///
+    /// # Errors
+    ///
+    /// The first rule broken.
+    pub fn finish(mut self) -> Result<Report, Box<Violation>> {
+        let complete: Vec<bool> = self
+            .last
+            .iter()
+            .map(|last| {
+                let source = self.sources[last.source as usize];
+                source.closed && source.epoch == 0
+            })
+            .collect();
+        let run = Run {
+            options: &self.options,
+            processes: &self.processes,
+            complete: &complete,
+        };
+        let lifted = &self.options.lifted;
+        unless_lifted(lifted, self.messages.finish(&run, &mut self.report))?;
+        unless_lifted(lifted, self.bank.finish(&run, &mut self.report))?;
+        unless_lifted(lifted, self.multicast.finish(&run, &mut self.report))?;
+        self.report.processes = self.processes.len();
+        self.report.unfinished = self.sources.iter().filter(|source| !source.closed).count();
+        Ok(self.report)
+    }
+
+    fn source(&mut self, place: Place) -> &mut Source {
+        let index = place.source() as usize;
+        if self.sources.len() <= index {
+            self.sources.resize(index + 1, Source::default());
+        }
+        &mut self.sources[index]
+    }
+}
+
+/// A process's times grow: they never fall and never repeat.
+fn own_order(last: &mut Vec<Last>, seen: &Seen<'_>) -> Result<(), Box<Violation>> {
+    let now = Last {
+        time: seen.event.lamport,
+        place: seen.place,
+        source: seen.place.source(),
+    };
+    let Some(last) = last.get_mut(seen.process as usize) else {
+        last.push(now);
+        return Ok(());
+    };
+    let before = *last;
+    (last.time, last.place) = (now.time, now.place);
+    if now.time > before.time {
+        return Ok(());
+    }
+    let how = if now.time == before.time {
+        "repeats"
+    } else {
+        "falls"
+    };
+    Err(Violation::new(
+        Rule::TimesGrow,
+        format!(
+            "the time of {} {how}: {} after {}",
+            seen.event.process, now.time, before.time
+        ),
+        [
+            (before.place, format!("its event before, at {}", before.time)),
+            (now.place, seen.describe()),
+        ],
+    ))
+}
+
+fn unless_lifted(lifted: &[Rule], outcome: Result<(), Box<Violation>>) -> Result<(), Box<Violation>> {
+    outcome.or_else(|violation| {
+        if lifted.contains(&violation.rule) {
+            Ok(())
+        } else {
+            Err(violation)
+        }
+    })
+}
+
+impl Report {
+    fn unproved(&mut self, what: &'static str) {
+        *self.unproved.entry(what).or_default() += 1;
+    }
+}
+
+/// What the rules for a whole run look at.
+struct Run<'c> {
+    options: &'c Options,
+    processes: &'c Names,
+    /// By process: its trace lacks nothing that it recorded.
+    complete: &'c [bool],
+}
+
+impl Seen<'_> {
+    /// The event in a few words, for a violation.
+    fn describe(&self) -> String {
+        let TraceEvent {
+            process,
+            lamport,
+            kind,
+            label,
+            ..
+        } = self.event;
+        format!("{process} at {lamport}, {} {label}", kind.as_str())
+    }
+
+    /// The violation of a service that left out what its rules need.
+    fn lacks(&self, fact: &str) -> Box<Violation> {
+        Violation::new(
+            Rule::FactsAreWhole,
+            format!(
+                "the event lacks the fact {fact:?}, or it is no {}",
+                if fact == "room" { "text" } else { "number" }
+            ),
+            [(self.place, self.describe())],
+        )
+    }
+}
+
+impl Place {
+    const LINE_BITS: u32 = 44;
+
+    /// The line `line` of the source number `source`.
+    ///
+    /// # Panics
+    ///
+    /// Beyond 2^20 sources or 2^44 lines.
+    #[must_use]
+    pub const fn new(source: u32, line: u64) -> Self {
+        assert!(source < 1 << (64 - Self::LINE_BITS) && line < 1 << Self::LINE_BITS);
+        Self((source as u64) << Self::LINE_BITS | line)
+    }
+
+    /// The number of the source.
+    #[must_use]
+    pub const fn source(self) -> u32 {
+        (self.0 >> Self::LINE_BITS) as u32
+    }
+
+    /// The line, from 1.
+    #[must_use]
+    pub const fn line(self) -> u64 {
+        self.0 & ((1 << Self::LINE_BITS) - 1)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source(), self.line())
+    }
+}
+
+/// Texts by number, in order of their first appearance.
+#[derive(Debug, Default)]
+struct Names {
+    numbers: HashMap<Box<str>, u32>,
+    texts: Vec<Box<str>>,
+    /// The one asked for last: most traces belong to one process.
+    recent: u32,
+}
+
+impl Names {
+    fn number(&mut self, text: &str) -> u32 {
+        if self
+            .texts
+            .get(self.recent as usize)
+            .is_some_and(|recent| **recent == *text)
+        {
+            return self.recent;
+        }
+        self.recent = match self.numbers.get(text) {
+            Some(&number) => number,
+            None => {
+                let number = u32::try_from(self.texts.len()).expect("fewer names than bytes of memory");
+                self.numbers.insert(text.into(), number);
+                self.texts.push(text.into());
+                number
+            }
+        };
+        self.recent
+    }
+
+    fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
+    fn text(&self, number: u32) -> &str {
+        &self.texts[number as usize]
+    }
+
+    fn len(&self) -> usize {
+        self.texts.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;
