@@ -2,6 +2,7 @@
 
 mod account;
 mod amount;
+pub mod client;
 mod engine;
 mod entry;
 mod ledger;

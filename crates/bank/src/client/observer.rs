@@ -1,0 +1,268 @@
+//! What a client shows and records of its messages: the Lamport clock at each of them, and the trace.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use lamport::trace::facts::{ACCOUNT, BALANCE, ENTRY, fact};
+use lamport::trace::{Event, Kind, Message, Tracer};
+use proto::net::Observer;
+use serde::Deserialize;
+
+/// The clock at one send or receive, for people: `[Lamport=1] sent login`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockLine<'a> {
+    /// The client's time of the event.
+    pub time: u64,
+    /// Send or receive.
+    pub kind: Kind,
+    /// The operation sent or answered, or the event.
+    pub what: &'a str,
+}
+
+impl fmt::Display for ClockLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.kind == Kind::Send {
+            "sent"
+        } else {
+            "received"
+        };
+        write!(f, "[Lamport={}] {verb} {}", self.time, self.what)
+    }
+}
+
+/// Records a client's messages in a trace, with the [facts](lamport::trace::facts) of the bank's clients, and shows
+/// the clock to whoever wants to see it.
+pub struct Recorder {
+    tracer: Tracer,
+    show: Box<dyn Fn(ClockLine<'_>) + Send + Sync>,
+    watched: Mutex<Watched>,
+}
+
+/// What a reply alone does not say.
+#[derive(Default)]
+struct Watched {
+    connection: String,
+    account: Option<String>,
+    /// Requests on their way: replies come in their order.
+    waiting: VecDeque<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct SentFields {
+    #[serde(default)]
+    op: String,
+    account: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct ReceivedFields {
+    event: Option<String>,
+    ok: Option<ReplyFields>,
+    error: Option<ErrorFields>,
+}
+
+#[derive(Deserialize)]
+struct ReplyFields {
+    balance: Option<String>,
+    entry: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ErrorFields {
+    code: String,
+}
+
+impl Recorder {
+    /// Records in `tracer`, and calls `show` at each send and receive.
+    #[must_use]
+    pub fn new(tracer: Tracer, show: impl Fn(ClockLine<'_>) + Send + Sync + 'static) -> Self {
+        Self {
+            tracer,
+            show: Box::new(show),
+            watched: Mutex::default(),
+        }
+    }
+
+    fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Recorder {
+    fn sent(&self, time: u64, message: &str, line: &[u8]) {
+        let sent: SentFields = serde_json::from_slice(line).unwrap_or_default();
+        let event = Event {
+            kind: Kind::Send,
+            label: &sent.op,
+            message: Message::Text(message),
+            facts: &[],
+        };
+        self.tracer.record(time, &event);
+        (self.show)(ClockLine {
+            time,
+            kind: Kind::Send,
+            what: &sent.op,
+        });
+        let mut watched = self.watched();
+        let connection = message
+            .rsplit_once('/')
+            .map_or(message, |(connection, _)| connection);
+        if watched.connection != connection {
+            connection.clone_into(&mut watched.connection);
+            watched.waiting.clear();
+        }
+        if sent.op == "login" {
+            watched.account = sent.account;
+        }
+        watched.waiting.push_back(sent.op);
+    }
+
+    fn received(&self, time: u64, message: &str, line: &[u8]) {
+        let received: ReceivedFields = serde_json::from_slice(line).unwrap_or_default();
+        let mut watched = self.watched();
+        let what = match (received.event, &received.error) {
+            (Some(event), _) => event,
+            (None, None) => watched.waiting.pop_front().unwrap_or_default(),
+            (None, Some(error)) => {
+                let op = watched.waiting.pop_front().unwrap_or_default();
+                format!("{op}: {}", error.code)
+            }
+        };
+        let account = watched.account.clone();
+        drop(watched);
+        let mut facts = Vec::new();
+        let told = received
+            .ok
+            .as_ref()
+            .and_then(|reply| Some((minor_units(reply.balance.as_deref()?)?, reply.entry)));
+        if let (Some(account), Some((balance, entry))) = (&account, told) {
+            facts.extend([fact(ACCOUNT, account.as_str()), fact(BALANCE, balance)]);
+            facts.extend(entry.map(|entry| fact(ENTRY, entry)));
+        }
+        let event = Event {
+            kind: Kind::Receive,
+            label: &what,
+            message: Message::Text(message),
+            facts: &facts,
+        };
+        self.tracer.record(time, &event);
+        (self.show)(ClockLine {
+            time,
+            kind: Kind::Receive,
+            what: &what,
+        });
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("tracer", &self.tracer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A balance of the wire in minor units.
+fn minor_units(balance: &str) -> Option<i64> {
+    let (whole, fraction) = balance.split_once('.')?;
+    if fraction.len() != 2 {
+        return None;
+    }
+    format!("{whole}{fraction}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use lamport::ProcessId;
+    use lamport::trace::{Reader, Record, Service, Value};
+
+    use super::*;
+
+    #[test]
+    fn balances_in_minor_units() {
+        for (text, expected) in [
+            ("10.00", Some(1000)),
+            ("0.05", Some(5)),
+            ("-3.10", Some(-310)),
+            ("1", None),
+            ("x.yz", None),
+        ] {
+            assert_eq!(minor_units(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_clock_is_shown_and_the_facts_are_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("client.trace");
+        let tracer = Tracer::to_file(&file, ProcessId::new("bank-client-1").unwrap(), Service::Bank).unwrap();
+        let (shown, lines) = mpsc::channel();
+        let recorder = Arc::new(Recorder::new(tracer.clone(), move |line| {
+            shown.send(line.to_string()).unwrap()
+        }));
+        recorder.sent(
+            1,
+            "c-1/1",
+            br#"{"lamport":1,"id":1,"op":"login","account":"007","pin":"1234"}"#,
+        );
+        recorder.received(
+            4,
+            "bank@3",
+            br#"{"lamport":3,"id":1,"ok":{"account":"007","holder":"A"}}"#,
+        );
+        recorder.sent(
+            5,
+            "c-1/2",
+            br#"{"lamport":5,"id":2,"op":"deposit","amount":"1.00","key":"k"}"#,
+        );
+        recorder.received(
+            8,
+            "bank@7",
+            br#"{"lamport":7,"id":2,"ok":{"balance":"11.00","entry":12}}"#,
+        );
+        recorder.sent(
+            9,
+            "c-1/3",
+            br#"{"lamport":9,"id":3,"op":"withdraw","amount":"99.00","key":"l"}"#,
+        );
+        recorder.received(
+            12,
+            "bank@11",
+            br#"{"lamport":11,"id":3,"error":{"code":"insufficient_funds","message":"m"}}"#,
+        );
+        tracer.close().unwrap();
+        assert_eq!(
+            lines.try_iter().collect::<Vec<_>>(),
+            [
+                "[Lamport=1] sent login",
+                "[Lamport=4] received login",
+                "[Lamport=5] sent deposit",
+                "[Lamport=8] received deposit",
+                "[Lamport=9] sent withdraw",
+                "[Lamport=12] received withdraw: insufficient_funds",
+            ]
+        );
+        let mut reader = Reader::open(&file).unwrap();
+        let mut facts = Vec::new();
+        while let Some(record) = reader.read().unwrap() {
+            if let Record::Event(event) = record.into_owned() {
+                facts.push((event.message.unwrap().into_owned(), event.facts));
+            }
+        }
+        let of_deposit = vec![
+            (ACCOUNT.into(), Value::from("007")),
+            (BALANCE.into(), Value::from(1100i64)),
+            (ENTRY.into(), Value::from(12i64)),
+        ];
+        assert_eq!(facts[3], ("bank@7".to_owned(), of_deposit));
+        assert!(
+            facts
+                .iter()
+                .enumerate()
+                .all(|(at, (_, facts))| at == 3 || facts.is_empty())
+        );
+    }
+}

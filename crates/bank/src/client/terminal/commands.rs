@@ -1,0 +1,211 @@
+//! Commands for scripts: one operation, its result on stdout, and an exit code.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use jiff::tz::TimeZone;
+use proto::net::cli::hinted;
+use serde_json::{Value, json};
+
+use super::args::{Args, Command};
+use super::console::Console;
+use super::{Failure, show};
+use crate::client::{Key, OperationError, Session, TypedPin};
+
+/// Entries asked for at once; the server may give fewer.
+const PAGE_ENTRIES: u64 = 100;
+
+/// What was done, for both kinds of output.
+struct Outcome {
+    text: String,
+    json: Value,
+}
+
+pub(super) async fn run(
+    args: &Args,
+    command: &Command,
+    session: &mut Session,
+    console: &mut impl Console,
+) -> Result<(), Failure> {
+    let account = args.account.as_deref().ok_or_else(|| {
+        hinted(
+            anyhow::Error::msg("a command needs an account"),
+            "name it: --account 1111111111",
+        )
+    })?;
+    let pin = pin(args.pin_file.as_deref(), "BANK_PIN", "PIN: ", console).await?;
+    match operate(command, account, pin, session, console).await {
+        Ok(outcome) => {
+            console.show(&if args.json {
+                outcome.json.to_string()
+            } else {
+                outcome.text
+            })?;
+            Ok(())
+        }
+        Err(Stopped::Operation(error)) => {
+            if args.json {
+                let told = json!({"code": error.code(), "message": error.to_string(), "hint": error.hint()});
+                console.show(&json!({ "error": told }).to_string())?;
+            }
+            Err(error.into())
+        }
+        Err(Stopped::Other(error)) => Err(error.into()),
+    }
+}
+
+/// Why there is no outcome.
+enum Stopped {
+    Operation(OperationError),
+    Other(anyhow::Error),
+}
+
+impl From<OperationError> for Stopped {
+    fn from(error: OperationError) -> Self {
+        Self::Operation(error)
+    }
+}
+
+impl From<anyhow::Error> for Stopped {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+async fn operate(
+    command: &Command,
+    account: &str,
+    pin: TypedPin,
+    session: &mut Session,
+    console: &mut impl Console,
+) -> Result<Outcome, Stopped> {
+    // Asked for before the bank is: a login should not wait for a person.
+    let new_pin = match command {
+        Command::ChangePin { new_pin_file } => Some(new_pin(new_pin_file.as_deref(), console).await?),
+        _ => None,
+    };
+    session.login(account, pin.clone()).await?;
+    Ok(match command {
+        Command::Balance => {
+            let posted = session.balance().await?;
+            Outcome {
+                text: posted.balance.clone(),
+                json: json!({"account": account, "balance": posted.balance, "entry": posted.entry}),
+            }
+        }
+        Command::Deposit { amount, key } => {
+            let key = key_or_new(key.as_ref())?;
+            let posted = session.deposit(*amount, &key).await?;
+            Outcome {
+                text: show::done("Deposited.", &posted),
+                json: changed(account, &posted, &key),
+            }
+        }
+        Command::Withdraw { amount, key } => {
+            let key = key_or_new(key.as_ref())?;
+            let posted = session.withdraw(*amount, &key).await?;
+            Outcome {
+                text: show::done("Withdrawn.", &posted),
+                json: changed(account, &posted, &key),
+            }
+        }
+        Command::Transfer { amount, to, key } => {
+            let key = key_or_new(key.as_ref())?;
+            let posted = session.transfer(*to, *amount, &key).await?;
+            Outcome {
+                text: show::done("Transferred.", &posted),
+                json: changed(account, &posted, &key),
+            }
+        }
+        Command::Statement { before, limit } => {
+            let page = pages(session, *before, *limit).await?;
+            let text = show::statement(&page, &TimeZone::system());
+            Outcome {
+                text,
+                json: json!({"account": account, "entries": page.entries, "more": page.more}),
+            }
+        }
+        Command::ChangePin { .. } => {
+            let new_pin = new_pin.context("the new PIN was asked for before")?;
+            session.change_pin(&pin, &new_pin).await?;
+            Outcome {
+                text: "PIN changed.".to_owned(),
+                json: json!({"account": account}),
+            }
+        }
+    })
+}
+
+fn changed(account: &str, posted: &crate::client::Posted, key: &Key) -> Value {
+    json!({"account": account, "balance": posted.balance, "entry": posted.entry, "key": key.as_str()})
+}
+
+fn key_or_new(key: Option<&Key>) -> anyhow::Result<Key> {
+    Ok(key.map_or_else(Key::random, |key| Ok(key.clone()))?)
+}
+
+/// So many entries, however many the server gives at once.
+async fn pages(
+    session: &mut Session,
+    before: Option<u64>,
+    limit: u64,
+) -> Result<crate::client::StatementPage, OperationError> {
+    let mut all = session.statement(before, Some(limit.min(PAGE_ENTRIES))).await?;
+    while all.more && (all.entries.len() as u64) < limit {
+        let missing = limit - all.entries.len() as u64;
+        let Some(oldest) = all.entries.last().map(|entry| entry.entry) else {
+            break;
+        };
+        let next = session
+            .statement(Some(oldest), Some(missing.min(PAGE_ENTRIES)))
+            .await?;
+        if next.entries.is_empty() {
+            break;
+        }
+        all.more = next.more;
+        all.entries.extend(next.entries);
+    }
+    Ok(all)
+}
+
+/// The PIN from a file, from the environment, or asked for.
+pub(super) async fn pin(
+    file: Option<&Path>,
+    variable: &str,
+    prompt: &str,
+    console: &mut impl Console,
+) -> anyhow::Result<TypedPin> {
+    if let Some(file) = file {
+        let text = fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()));
+        let text = text.map_err(|error| hinted(error, "name a file whose first line is the PIN"))?;
+        return Ok(TypedPin::new(text.lines().next().unwrap_or_default()));
+    }
+    if let Ok(text) = std::env::var(variable) {
+        return Ok(TypedPin::new(&text));
+    }
+    match console.ask_hidden(prompt).await? {
+        Some(text) => Ok(TypedPin::new(&text)),
+        None => Err(hinted(
+            anyhow::Error::msg("there is no PIN"),
+            format!("give it with --pin-file, in the environment variable {variable}, or as a line on stdin"),
+        )),
+    }
+}
+
+/// A new PIN; a person types it twice, because nobody sees it.
+async fn new_pin(file: Option<&Path>, console: &mut impl Console) -> anyhow::Result<TypedPin> {
+    let asked = file.is_none() && std::env::var_os("BANK_NEW_PIN").is_none() && console.is_interactive();
+    if !asked {
+        return pin(file, "BANK_NEW_PIN", "New PIN: ", console).await;
+    }
+    let first = console.ask_hidden("New PIN: ").await?;
+    let second = console.ask_hidden("New PIN again: ").await?;
+    match first {
+        Some(pin) if second.as_ref() == Some(&pin) => Ok(TypedPin::new(&pin)),
+        _ => Err(hinted(
+            anyhow::Error::msg("the two new PINs differ"),
+            "nothing was changed; try again",
+        )),
+    }
+}

@@ -1,0 +1,157 @@
+//! The program `bank-client`: an ATM for people, and commands for scripts.
+//!
+//! Without a command it is the machine's menu ([`menu`]); with one it does one thing and ends ([`commands`]). Results
+//! go to stdout, talk to stderr; with `--json` the result, or the error, is one line of JSON on stdout.
+
+mod args;
+mod commands;
+mod console;
+mod menu;
+mod show;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use lamport::ProcessId;
+use lamport::trace::{Service, Tracer};
+use proto::Harmless;
+use proto::net::cli::{exit_code, hinted, log_to_stderr};
+use proto::net::{ClientSettings, ConnectError, Dialer};
+
+pub use args::{Args, Command};
+
+use super::error::OperationError;
+use super::observer::Recorder;
+use super::session::{Notice, Session};
+use console::{Console, Terminal};
+
+/// Exit codes, beside 0 for success and 2 for a command line that is not understood.
+pub mod exit {
+    /// Refused by the bank, or something failed; nothing was done.
+    pub const REFUSED: u8 = 1;
+    /// The login was refused.
+    pub const LOGIN_REFUSED: u8 = 3;
+    /// The bank could not be reached; nothing was done.
+    pub const UNREACHABLE: u8 = 4;
+    /// Nobody knows whether it was done; the hint tells how to find out.
+    pub const UNKNOWN: u8 = 5;
+}
+
+/// Runs the program.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return exit_code(Err(error.into())),
+    };
+    if let Err(error) = log_to_stderr(&args.observe.log) {
+        return exit_code(Err(error));
+    }
+    match runtime.block_on(run_with(args, &mut Terminal::new())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, error }) => {
+            let _ = exit_code(Err(error));
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Runs the program at any terminal.
+async fn run_with(args: &Args, console: &mut impl Console) -> Result<(), Failure> {
+    let tracer = tracer(args.observe.trace.as_deref())?;
+    let mut session = session(args, &tracer);
+    let result = match &args.command {
+        None => menu::serve(args, &mut session, console).await,
+        Some(command) => commands::run(args, command, &mut session, console).await,
+    };
+    session.leave().await;
+    drop(session);
+    tracer.close().map_err(anyhow::Error::from)?;
+    result
+}
+
+fn tracer(file: Option<&Path>) -> anyhow::Result<Tracer> {
+    let Some(file) = file else {
+        return Ok(Tracer::off());
+    };
+    let process = ProcessId::new(&format!("bank-client-{}", std::process::id()))?;
+    Tracer::to_file(file, process, Service::Bank)
+        .with_context(|| format!("failed to create {}", file.display()))
+        .map_err(|error| hinted(error, "name a file in a directory that you may write to"))
+}
+
+fn session(args: &Args, tracer: &Tracer) -> Session {
+    let mut settings = ClientSettings::new("bank");
+    let show_clock = args.clock;
+    if tracer.is_on() || show_clock {
+        settings.observer = Some(Arc::new(Recorder::new(tracer.clone(), move |line| {
+            if show_clock {
+                anstream::eprintln!("{}", Harmless(&line.to_string()));
+            }
+        })));
+    }
+    let mut session = Session::new(Dialer::Tcp(args.server.clone()), settings);
+    session.set_patience(args.patience());
+    let mut told = None;
+    session.on_notice(move |notice| {
+        // The same trouble is told once, not at each attempt.
+        let text = notice_text(notice);
+        if told.as_ref() != Some(&text) {
+            anstream::eprintln!("{}", Harmless(&text));
+            told = Some(text);
+        }
+    });
+    session
+}
+
+fn notice_text(notice: &Notice) -> String {
+    match notice {
+        Notice::NotConnected(error @ ConnectError::WrongServer { .. }) => error.to_string(),
+        Notice::NotConnected(error) => format!("{error}; trying again"),
+        Notice::Lost => {
+            "the connection to the bank was lost; asking again, what was done is not done twice".to_owned()
+        }
+        Notice::Later(told) => format!("{told}; trying again"),
+    }
+}
+
+/// Why the program ends, and with which code.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            code: exit::REFUSED,
+            error,
+        }
+    }
+}
+
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        let code = match error {
+            OperationError::LoginRefused(_) | OperationError::NotLoggedIn => exit::LOGIN_REFUSED,
+            OperationError::NothingDone { .. } => exit::UNREACHABLE,
+            OperationError::OutcomeUnknown { .. } => exit::UNKNOWN,
+            OperationError::Refused(_) | OperationError::NotUnderstood(_) => exit::REFUSED,
+        };
+        // What the bank says may hold anything; what is printed may not.
+        let message = Harmless(&error.to_string()).to_string();
+        let hint = error.hint().map(|hint| Harmless(&hint).to_string());
+        let error = match hint {
+            Some(hint) => hinted(anyhow::Error::msg(message), hint),
+            None => anyhow::Error::msg(message),
+        };
+        Self { code, error }
+    }
+}
