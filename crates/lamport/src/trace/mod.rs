@@ -55,6 +55,7 @@ mod json;
 pub mod limits;
 mod reader;
 mod recorder;
+pub mod table;
 
 pub use event::{Event, Kind, Message, Record, Service, Summary, TraceEvent};
 pub use facts::{Fact, Value};
