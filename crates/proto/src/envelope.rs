@@ -353,6 +353,17 @@ pub struct Greeting {
     /// A text unique to this connection, over restarts of the server too; names the client's messages in traces.
     #[serde(default)]
     pub connection: String,
+    /// The server's process, where that is not the service: `P1` of a multicast group. Names what it sends in traces.
+    #[serde(default)]
+    pub process: Option<String>,
+}
+
+impl Greeting {
+    /// The server's process: its name in traces.
+    #[must_use]
+    pub fn process(&self) -> &str {
+        self.process.as_deref().unwrap_or(&self.service)
+    }
 }
 
 /// What a client receives after the greeting.

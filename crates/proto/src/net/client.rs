@@ -57,7 +57,7 @@ pub struct ClientSettings {
 /// Is told of every send and receive of a client, in the order of its clock.
 ///
 /// Message ids are unique and the same at both ends: a request's is `<connection>/<n>`, with n counting the
-/// connection's requests from 1; what a server sends with stamp t is `<service>@t`.
+/// connection's requests from 1; what a server sends with stamp t is `<its process>@t`.
 pub trait Observer: Send + Sync {
     /// `line` was sent at `time` as `message`.
     fn sent(&self, time: u64, message: &str, line: &[u8]);
@@ -132,6 +132,7 @@ pub struct Client {
 struct Requests {
     settings: ClientSettings,
     connection_id: String,
+    server_process: String,
     outbox: Outbox,
     in_flight: Arc<Semaphore>,
     ending: CancellationToken,
@@ -279,6 +280,7 @@ impl Client {
         let ending = CancellationToken::new();
         let requests = Arc::new(Requests {
             connection_id: greeting.connection.clone(),
+            server_process: greeting.process().to_owned(),
             outbox: connection.outbox().clone(),
             in_flight: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)),
             ending: ending.clone(),
@@ -453,7 +455,7 @@ impl Requests {
             self.settings.clock.receive(lamport).map_err(leap)?
         };
         if let Some(observer) = self.settings.observer.as_ref().filter(|_| lamport > 0) {
-            observer.received(received, &format!("{}@{lamport}", self.settings.service), line);
+            observer.received(received, &format!("{}@{lamport}", self.server_process), line);
         }
         match incoming {
             Incoming::Event { event, .. } => Ok(Some(ReceivedEvent {
