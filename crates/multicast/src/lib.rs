@@ -1,1 +1,4 @@
 //! multicast
+
+pub mod analyse;
+pub mod client;
