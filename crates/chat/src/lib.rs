@@ -10,6 +10,7 @@ pub mod hub;
 pub mod limits;
 pub mod names;
 pub mod ops;
+mod page;
 mod server;
 
 pub use server::{RunError, Server, Settings, StartError};

@@ -14,7 +14,9 @@ use chat::{Server, Settings, history};
 use clap::Parser;
 use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
-use proto::net::cli::{ObserveArgs, ServerArgs, exit_code, hinted, log_to_stderr, parse, parse_duration};
+use proto::net::cli::{
+    ObserveArgs, PageArgs, ServerArgs, announce, exit_code, hinted, log_to_stderr, parse, parse_duration,
+};
 use proto::net::{Shutdown, raise_open_files_limit};
 
 /// A chat hub: rooms, private messages, unique names, stored history
@@ -49,6 +51,8 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
+    page: PageArgs,
+    #[command(flatten)]
     observe: ObserveArgs,
 }
 
@@ -62,12 +66,16 @@ async fn run(args: Args) -> anyhow::Result<()> {
     if let Err(error) = raise_open_files_limit() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
-    let listen = args.listen.clone();
+    let (listen, http) = (args.listen.clone(), args.page.http.clone());
     let server = Server::bind(&listen, settings(args)?).await?;
     let address = server
         .local_address()
         .context("the server listens on no address")?;
     announce(address)?;
+    let server = match http {
+        Some(http) => server.with_page(&http).await?,
+        None => server,
+    };
     server.run(Shutdown::at_signals()).await?;
     tracing::info!("stopped");
     Ok(())
@@ -99,16 +107,6 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
             .map(|(rate, burst)| FloodLimit { rate, burst }),
         tracer,
     })
-}
-
-/// The first line on stdout: where we are, for people and for programs that chose port 0.
-fn announce(address: std::net::SocketAddr) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "listening on {address}")?;
-    stdout.flush()?;
-    tracing::info!(%address, "listening");
-    Ok(())
 }
 
 fn default_flush_interval() -> String {

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use futures::{SinkExt, StreamExt};
-use proto::net::web::{Asset, serve_page};
+use proto::net::web::{Asset, Page};
 use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -54,9 +54,9 @@ async fn start() -> Running {
         shutdown.clone(),
         mirror,
     ));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let page = tokio::spawn(serve_page(listener, PAGE, connector, shutdown.clone()));
+    let page = Page::bind("127.0.0.1:0", PAGE, connector).await.unwrap();
+    let address = page.local_address().unwrap();
+    let page = tokio::spawn(page.serve(shutdown.clone()));
     Running {
         address,
         shutdown,

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use lamport::trace::Tracer;
 use lamport::{Clock, LEAP_MAX_DEFAULT};
+use proto::net::web::Page;
 use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
 
 use self::core::Core;
@@ -35,6 +36,7 @@ use self::session::Shared;
 use crate::history::{self, CloseError, History, OpenError, Restored};
 use crate::hub::{Facts, FloodLimit, Hub, Registration};
 use crate::names::Name;
+use crate::page;
 
 /// What the server says of itself.
 const IDENTITY: Identity = Identity {
@@ -73,6 +75,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
+    page: Option<Page>,
     limits: ServerLimits,
     shared: Arc<Shared>,
 }
@@ -132,6 +135,35 @@ impl Server {
         Ok((Self::start(listener, settings)?, connector))
     }
 
+    /// The same server with a live page at `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub async fn with_page(self, address: &str) -> Result<Self, StartError> {
+        let (listener, door) = self.listener.with_door();
+        let page = Page::bind(address, page::ASSETS, door)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: address.to_owned(),
+                source,
+            })?;
+        if let Ok(address) = page.local_address() {
+            tracing::info!(page = %format!("http://{address}/"), "serving a page");
+        }
+        Ok(Self {
+            listener,
+            page: Some(page),
+            ..self
+        })
+    }
+
+    /// The address of its page, if it has one.
+    #[must_use]
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.page.as_ref().and_then(|page| page.local_address().ok())
+    }
+
     /// The TCP address it listens on; nothing within this process.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
@@ -147,12 +179,22 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
         let Self {
             listener,
+            page,
             limits,
             shared,
         } = self;
         let serving = Arc::clone(&shared);
         let handler = move |connection| session::serve(connection, Arc::clone(&serving));
-        if !proto::net::serve(listener, IDENTITY, limits, shutdown, handler).await {
+        let serve_page = async {
+            if let Some(page) = page
+                && let Err(error) = page.serve(shutdown.clone()).await
+            {
+                tracing::error!(%error, "the page is no longer served");
+            }
+        };
+        let serve = proto::net::serve(listener, IDENTITY, limits, shutdown.clone(), handler);
+        let (in_time, ()) = tokio::join!(serve, serve_page);
+        if !in_time {
             tracing::warn!("connections were still busy after the grace period and were cut off");
         }
         shared.core.close().await
@@ -175,6 +217,7 @@ impl Server {
         });
         Ok(Self {
             listener,
+            page: None,
             limits: settings.limits,
             shared,
         })

@@ -3,7 +3,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -54,6 +55,15 @@ pub struct ObserveArgs {
     pub trace: Option<PathBuf>,
 }
 
+/// The argument of every server that has a page.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Page")]
+pub struct PageArgs {
+    /// Serve a live page, /metrics and /healthz over HTTP at this address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<String>,
+}
+
 impl ServerArgs {
     /// The bounds that these arguments set.
     #[must_use]
@@ -72,6 +82,20 @@ impl ServerArgs {
             },
         }
     }
+}
+
+/// Tells where a server listens: the first line on stdout is the address and nothing else, so that a program that
+/// asked for port 0 can read it; the log says it for people.
+///
+/// # Errors
+///
+/// When nobody reads stdout.
+pub fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{address}")?;
+    stdout.flush()?;
+    tracing::info!(%address, "listening");
+    Ok(())
 }
 
 /// Reads `500ms`, `30s`, `5m`; a bare 0 is no time at all.
@@ -139,10 +163,10 @@ pub fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
         )
     })?;
     let colours =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_ansi(colours)
         .init();
     Ok(())
@@ -190,11 +214,11 @@ pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
 }
 
 fn write_failure(
-    to: &mut impl std::io::Write,
+    to: &mut impl io::Write,
     red: anstyle::Style,
     error: &anyhow::Error,
     hint: Option<&str>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     writeln!(to, "{red}error:{red:#} {error:#}")?;
     hint.map_or(Ok(()), |hint| writeln!(to, "hint: {hint}"))
 }
@@ -247,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_hint_survives_more_context() {
-        let error = hinted(std::io::Error::other("disk full"), "make room").context("failed to start");
+        let error = hinted(io::Error::other("disk full"), "make room").context("failed to start");
         let mut told = Vec::new();
         let hint = error
             .chain()

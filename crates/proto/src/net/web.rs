@@ -31,7 +31,7 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_util::codec::Decoder;
 
 use super::listener::MemoryConnector;
@@ -51,6 +51,20 @@ pub struct Asset {
     pub body: &'static [u8],
 }
 
+/// What the pages share, served beside every page's own files: `/wire.js` speaks the wire, `/base.css` is the look.
+const SHARED: [Asset; 2] = [
+    Asset {
+        path: "/wire.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_bytes!("web/wire.js"),
+    },
+    Asset {
+        path: "/base.css",
+        content_type: "text/css; charset=utf-8",
+        body: include_bytes!("web/base.css"),
+    },
+];
+
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -63,46 +77,75 @@ struct Site {
     shutdown: Shutdown,
 }
 
-/// Serves `assets` and the connections of `service` on `listener` until `shutdown` begins.
-///
-/// # Errors
-///
-/// What the system says of the listener.
-///
-/// # Panics
-///
-/// If two assets have the same path, or one has the path of a fixed page.
-pub async fn serve_page(
+/// A page that listens and is not served yet.
+#[derive(Debug)]
+pub struct Page {
     listener: TcpListener,
     assets: &'static [Asset],
     service: MemoryConnector,
-    shutdown: Shutdown,
-) -> io::Result<()> {
-    let site = Arc::new(Site {
-        service,
-        metrics: recorder(),
-        listens_on: listener.local_addr()?,
-        shutdown: shutdown.clone(),
-    });
-    let mut router = Router::new()
-        .route("/ws", get(open_socket))
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }));
-    for asset in assets {
-        router = router.route(
-            asset.path,
-            get(move || async move { ([(CONTENT_TYPE, asset.content_type)], asset.body) }),
-        );
+}
+
+impl Page {
+    /// Listens for browsers at `address`; port 0 takes a free one. `service` opens their connections.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that the address is in use.
+    pub async fn bind(
+        address: impl ToSocketAddrs,
+        assets: &'static [Asset],
+        service: MemoryConnector,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            assets,
+            service,
+        })
     }
-    let router = router
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
-        .with_state(site);
-    axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move { shutdown.begun().await })
-    .await
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves the page's files, what all pages share, and the browsers' connections until `shutdown` begins.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of the listener.
+    ///
+    /// # Panics
+    ///
+    /// If two files have the same path, or one has the path of what every page has.
+    pub async fn serve(self, shutdown: Shutdown) -> io::Result<()> {
+        let site = Arc::new(Site {
+            service: self.service,
+            metrics: recorder(),
+            listens_on: self.listener.local_addr()?,
+            shutdown: shutdown.clone(),
+        });
+        let mut router = Router::new()
+            .route("/ws", get(open_socket))
+            .route("/metrics", get(metrics))
+            .route("/healthz", get(|| async { "ok\n" }));
+        for &asset in self.assets.iter().chain(&SHARED) {
+            let file = move || async move { ([(CONTENT_TYPE, asset.content_type)], asset.body) };
+            router = router.route(asset.path, get(file));
+        }
+        let router = router
+            .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
+            .with_state(site);
+        axum::serve(
+            self.listener,
+            router.into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(async move { shutdown.begun().await })
+        .await
+    }
 }
 
 /// What this process has recorded since its first page was served; nothing if somebody else's recorder is in place.
