@@ -1,0 +1,206 @@
+//! Keeps what the documents promise: pure files stay pure, services do not know each other, the documents' commands
+//! exist, and the list of codes is the code's.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files and folders that decide without touching the world.
+const PURE: [&str; 7] = [
+    "crates/lamport/src/clock.rs",
+    "crates/lamport/src/process.rs",
+    "crates/lamport/src/stamp.rs",
+    "crates/proto/src/envelope.rs",
+    "crates/proto/src/error.rs",
+    "crates/proto/src/harmless.rs",
+    "crates/proto/src/writer.rs",
+];
+
+/// What touches the world, or comes in an order that nobody decided.
+const IMPURE: [&str; 8] = [
+    "tokio::",
+    "std::net",
+    "std::fs",
+    "Instant::now",
+    "SystemTime",
+    "getrandom",
+    "HashMap",
+    "HashSet",
+];
+
+const SERVICES: [&str; 3] = ["chat", "bank", "multicast"];
+
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/operating.md",
+    "docs/protocol.md",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All Rust files below a folder, or the file itself, in order.
+fn rust_files(path: &str) -> Vec<PathBuf> {
+    fn walk(path: &Path, files: &mut Vec<PathBuf>) {
+        if path.is_dir() {
+            let mut entries: Vec<_> = fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
+            entries.sort();
+            entries.iter().for_each(|entry| walk(entry, files));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path.to_owned());
+        }
+    }
+    let mut files = Vec::new();
+    let path = root().join(path);
+    assert!(path.exists(), "{} is gone; mend this test", path.display());
+    walk(&path, &mut files);
+    files
+}
+
+/// The code of a file without its comments and its tests.
+fn code_of(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The word that follows `flag` in a command.
+fn word_after<'a>(command: &'a str, flag: &str) -> Option<&'a str> {
+    command.split_whitespace().skip_while(|word| *word != flag).nth(1)
+}
+
+#[test]
+fn pure_files_open_no_socket_read_no_clock_and_roll_no_dice() {
+    for file in PURE.iter().flat_map(|path| rust_files(path)) {
+        let code = code_of(&file);
+        for word in IMPURE {
+            assert!(
+                !code.contains(word),
+                "{} is pure and must not name {word}",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn dependencies_point_down() {
+    let may_not = |package: &str, others: &[&str]| {
+        let manifest = read(format!("crates/{package}/Cargo.toml"));
+        for other in others {
+            assert!(
+                !manifest.contains(&format!("\n{other}.workspace")),
+                "{package} depends on {other}"
+            );
+        }
+    };
+    may_not("lamport", &["proto", "chat", "bank", "multicast"]);
+    may_not("proto", &SERVICES);
+    for service in SERVICES {
+        may_not(
+            service,
+            &SERVICES
+                .into_iter()
+                .filter(|other| *other != service)
+                .collect::<Vec<_>>(),
+        );
+    }
+}
+
+#[test]
+fn commands_in_the_documents_name_what_exists() {
+    let mut checked = 0;
+    for document in DOCUMENTS {
+        let text = read(document);
+        for command in text.split(['\n', '`']).filter(|line| line.contains("cargo ")) {
+            if let Some(package) = word_after(command, "-p") {
+                let manifest = read(format!("crates/{package}/Cargo.toml"));
+                for (flag, section, folder) in [
+                    ("--bin", "[[bin]]", "src/bin"),
+                    ("--bench", "[[bench]]", "benches"),
+                ] {
+                    let Some(target) = word_after(command, flag) else {
+                        continue;
+                    };
+                    let file = root().join(format!("crates/{package}/{folder}/{target}.rs"));
+                    let declared =
+                        manifest.contains(section) && manifest.contains(&format!("name = \"{target}\""));
+                    assert!(
+                        file.exists() || declared,
+                        "{document}: there is no {flag} {target}: {command}"
+                    );
+                }
+                checked += 1;
+            }
+            if let Some(example) = word_after(command, "--example") {
+                assert!(
+                    root().join(format!("examples/{example}.rs")).exists(),
+                    "{document}: no example {example}"
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(
+        checked >= 3,
+        "the documents name commands; this test no longer sees them"
+    );
+}
+
+#[test]
+fn the_documented_codes_are_the_codes_of_the_source() {
+    let mut in_source = BTreeSet::new();
+    for package in ["proto", "chat", "bank", "multicast"] {
+        for file in rust_files(&format!("crates/{package}/src")) {
+            let code = code_of(&file);
+            let spelled = code
+                .split("Code::new(\"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next());
+            in_source.extend(spelled.map(str::to_owned));
+        }
+    }
+    // In the protocol's tables a code is the first cell of its row: | `code` | … |
+    let documented: BTreeSet<String> = read("docs/protocol.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<_> = in_source.difference(&documented).collect();
+    assert!(missing.is_empty(), "docs/protocol.md does not list {missing:?}");
+    let gone: Vec<_> = documented.difference(&in_source).collect();
+    assert!(
+        gone.is_empty(),
+        "docs/protocol.md lists codes that the source does not have: {gone:?}"
+    );
+}
+
+#[test]
+fn one_rust_version_is_stated_everywhere() {
+    let stated = |file: &str, key: &str| {
+        read(file)
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ").map(str::to_owned))
+    };
+    let version = stated("rust-toolchain.toml", "channel").expect("the toolchain file names a channel");
+    assert_eq!(Some(&version), stated("Cargo.toml", "rust-version").as_ref());
+    let major_minor = version.trim_matches('"').rsplit_once('.').unwrap().0;
+    assert!(
+        read("README.md").contains(&format!("Rust {major_minor}")),
+        "README.md states another Rust version"
+    );
+}
