@@ -16,3 +16,37 @@ pub const SEGMENT_BYTES_MIN: u64 = 2 * PENDING_BYTES_MAX as u64;
 
 /// Entries since the last snapshot from which on closing makes one: fewer are replayed in no time.
 pub const SNAPSHOT_AT_CLOSE_ENTRIES: u64 = 100_000;
+
+/// Longest idempotency key, in bytes: a UUID fits twice.
+pub const KEY_BYTES_MAX: usize = 64;
+
+/// Longest name of a holder, in bytes.
+pub const HOLDER_BYTES_MAX: usize = 200;
+
+/// Lines of a statement, if the request does not say.
+pub const STATEMENT_DEFAULT: u64 = 20;
+
+/// Most lines of a statement: as many as surely fit into one frame.
+pub const STATEMENT_MAX: u64 = 300;
+
+/// Longest line, in bytes, before a login: what a stranger may make us hold.
+pub const STRANGER_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// PINs hashed at once: each takes 19 MiB and one core for some 20 ms, and transfers need the cores too.
+pub const HASHES_RUNNING_MAX: usize = 1;
+
+/// Logins that may wait for their PIN to be hashed; one more is told `busy`. The last of them waits some 5 s.
+pub const HASHES_WAITING_DEFAULT: usize = 256;
+
+/// Wrong PINs that one address may send for one account before it has to wait.
+pub const WRONG_PINS_PER_ACCOUNT_DEFAULT: u32 = 5;
+
+/// Wrong PINs that one address may send altogether before it has to wait.
+pub const WRONG_PINS_PER_ADDRESS_DEFAULT: u32 = 50;
+
+/// How long until one more wrong PIN is forgiven. At this pace 10,000 PINs take three and a half days.
+pub const WRONG_PIN_FORGIVEN_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Pairs of account and address, and addresses, that are remembered for wrong PINs. Beyond this, what is closest to
+/// being forgiven is forgotten first.
+pub const WRONG_PINS_REMEMBERED_MAX: usize = 100_000;

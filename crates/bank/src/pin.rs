@@ -71,6 +71,14 @@ impl FromStr for Pin {
     }
 }
 
+impl Pin {
+    /// The digits, for whoever has to send them.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pin(…)")

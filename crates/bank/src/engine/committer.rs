@@ -39,6 +39,9 @@ const FAILED: u8 = 2;
 
 impl Commit {
     pub(super) async fn wait(&self) -> Result<(), Unavailable> {
+        if self.outcome.load(Ordering::Acquire) == DURABLE {
+            return Ok(());
+        }
         loop {
             // Made before looking: a notification in between is not missed.
             let notified = self.waiting.notified();

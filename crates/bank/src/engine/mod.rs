@@ -106,6 +106,19 @@ pub struct Holding {
 }
 
 impl<T> Promise<T> {
+    /// A value that may be told at once.
+    pub fn kept(value: T) -> Self {
+        Self { value, commit: None }
+    }
+
+    /// Makes another value of this one, under the same promise.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Promise<U> {
+        Promise {
+            value: change(self.value),
+            commit: self.commit,
+        }
+    }
+
     /// Waits until the value may be told.
     ///
     /// # Errors
@@ -191,17 +204,36 @@ impl Bank {
         key: Option<KeyPrint>,
         moment: Moment,
     ) -> Result<Promise<Outcome>, ExecuteError> {
+        let (promise, ()) = self.execute_and(turn, operation, key, moment, |_| ()).await?;
+        Ok(promise)
+    }
+
+    /// [`execute`](Self::execute) that calls `decided` with what was done, while the accounts are still locked: what
+    /// it records stands in the order of the ledger.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_and<S>(
+        &self,
+        turn: Turn,
+        operation: &Operation,
+        key: Option<KeyPrint>,
+        moment: Moment,
+        decided: impl FnOnce(&Outcome) -> S,
+    ) -> Result<(Promise<Outcome>, S), ExecuteError> {
         let slots = self.slots_of(operation)?;
         let _guards = (self.lock(slots[0], turn).await, self.lock(slots[1], turn).await);
         loop {
             let room = self.shared.room.notified();
-            let decided = self.shared.book().try_execute(operation, key, moment);
-            match decided {
+            let attempt = self.shared.book().try_execute(operation, key, moment);
+            match attempt {
                 Some(Ok((promise, was_idle))) => {
                     if was_idle {
                         self.shared.work.notify_one();
                     }
-                    return Ok(promise);
+                    let told = decided(&promise.value);
+                    return Ok((promise, told));
                 }
                 Some(Err(error)) => return Err(error),
                 None => room.await,
@@ -209,24 +241,39 @@ impl Bank {
         }
     }
 
-    /// What an account holds, in its turn.
+    /// What an account holds, in its turn. `seen` is called with it while the account is still locked.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`].
+    pub async fn balance_and<S>(
+        &self,
+        turn: Turn,
+        slot: Slot,
+        seen: impl FnOnce(&Holding) -> S,
+    ) -> Result<(Promise<Holding>, S), Unavailable> {
+        let _guard = self.lock(Some(slot), turn).await;
+        let (value, commit) = {
+            let book = self.shared.book();
+            book.must_serve()?;
+            let account = book.ledger.account(slot);
+            let value = Holding {
+                balance: account.balance,
+                entry: account.last_entry,
+            };
+            (value, book.commit_of(account.last_entry))
+        };
+        let told = seen(&value);
+        Ok((Promise { value, commit }, told))
+    }
+
+    /// [`balance_and`](Self::balance_and) without anything to call.
     ///
     /// # Errors
     ///
     /// [`Unavailable`].
     pub async fn balance(&self, turn: Turn, slot: Slot) -> Result<Promise<Holding>, Unavailable> {
-        let _guard = self.lock(Some(slot), turn).await;
-        let book = self.shared.book();
-        book.must_serve()?;
-        let account = book.ledger.account(slot);
-        let value = Holding {
-            balance: account.balance,
-            entry: account.last_entry,
-        };
-        Ok(Promise {
-            value,
-            commit: book.commit_of(account.last_entry),
-        })
+        Ok(self.balance_and(turn, slot, |_| ()).await?.0)
     }
 
     /// What several accounts hold at one moment.

@@ -1,0 +1,178 @@
+//! The command line of the bank.
+
+use std::path::PathBuf;
+
+use bank::{AccountId, Amount, FirstAccounts, NewAccount, Pin, PinCost, Settings, StoreSettings, limits};
+use clap::{Parser, Subcommand, ValueEnum};
+use proto::net::cli::{ObserveArgs, ServerArgs, hinted};
+
+/// A bank: an exact, durable ledger behind sessions with PINs
+#[derive(Debug, Parser)]
+#[command(
+    name = "bank",
+    version,
+    after_help = "Without a command it serves. Every flag is an environment variable too: --listen is BANK_LISTEN."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: String,
+    /// Directory of the journal
+    #[arg(long, value_name = "DIR", default_value = "data/bank", global = true)]
+    pub(crate) data: PathBuf,
+    /// Accounts that an empty bank begins with: a JSON list of {"rg":"1111111111","nome":"Antonio","saldo":10.00,"pin":"…"};
+    /// without it, ten example accounts with the PIN 1234, for this machine only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accounts: Option<PathBuf>,
+    /// How slow new PINs are to guess; `least` is for tests on this machine
+    #[arg(long, value_name = "COST", default_value = "strong", global = true)]
+    pub(crate) pin_cost: Cost,
+    /// Logins that may wait for their PIN to be checked
+    #[arg(long, value_name = "N", default_value_t = limits::HASHES_WAITING_DEFAULT)]
+    pub(crate) hashes_waiting: usize,
+    /// Wrong PINs that one address may send for one account; 0 lifts the limit
+    #[arg(long, value_name = "N", default_value_t = limits::WRONG_PINS_PER_ACCOUNT_DEFAULT)]
+    pub(crate) wrong_pins_per_account: u32,
+    /// Wrong PINs that one address may send altogether; 0 lifts the limit
+    #[arg(long, value_name = "N", default_value_t = limits::WRONG_PINS_PER_ADDRESS_DEFAULT)]
+    pub(crate) wrong_pins_per_address: u32,
+    /// Bytes of a journal segment
+    #[arg(long, value_name = "BYTES", default_value_t = limits::SEGMENT_BYTES_DEFAULT)]
+    pub(crate) segment_bytes: u64,
+    /// Entries after which a snapshot is made
+    #[arg(long, value_name = "N", default_value_t = limits::SNAPSHOT_ENTRIES_DEFAULT)]
+    pub(crate) snapshot_entries: u64,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) observe: ObserveArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write one JSON document per account into a directory
+    Export {
+        /// Where to
+        directory: PathBuf,
+    },
+    /// Open an account for each JSON document of a directory
+    Import {
+        /// Where from
+        directory: PathBuf,
+        /// PIN of the accounts whose documents have none; asked for if it is not given
+        #[arg(long)]
+        pin: Option<String>,
+    },
+    /// Replay the whole journal into an independent model, and prove that all money sums up to zero
+    Audit,
+    /// Open an account
+    Open {
+        /// Its RG: 1 to 10 digits
+        account: String,
+        /// Who holds it
+        #[arg(long, value_name = "NAME")]
+        holder: String,
+        /// What it begins with
+        #[arg(long, value_name = "AMOUNT")]
+        balance: Option<String>,
+        /// Its PIN; asked for if it is not given
+        #[arg(long)]
+        pin: Option<String>,
+    },
+    /// Close an account that holds nothing
+    Close {
+        /// Its RG
+        account: String,
+    },
+    /// Fill an empty directory for measurements: accounts with the PIN 1234 and random transfers among them
+    #[command(hide = true)]
+    Generate {
+        /// How many accounts
+        #[arg(long, default_value_t = 1000)]
+        accounts: u32,
+        /// How many entries after those that open the accounts
+        #[arg(long, default_value_t = 0)]
+        entries: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cost {
+    Strong,
+    Least,
+}
+
+impl Args {
+    pub(crate) fn pin_cost(&self) -> PinCost {
+        match self.pin_cost {
+            Cost::Strong => PinCost::DEFAULT,
+            Cost::Least => PinCost::LEAST,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let bound = |limit: u32| Some(limit).filter(|&limit| limit > 0);
+        Settings {
+            data: self.data.clone(),
+            first_accounts: self
+                .accounts
+                .clone()
+                .map_or(FirstAccounts::Examples, FirstAccounts::File),
+            store: StoreSettings {
+                segment_bytes: self.segment_bytes,
+                snapshot_entries: self.snapshot_entries,
+                ..StoreSettings::default()
+            },
+            limits: self.server.limits(),
+            pin_cost: self.pin_cost(),
+            hashes_waiting: self.hashes_waiting,
+            wrong_pins_per_account: bound(self.wrong_pins_per_account),
+            wrong_pins_per_address: bound(self.wrong_pins_per_address),
+            ..Settings::default()
+        }
+    }
+}
+
+pub(crate) fn account(text: &str) -> anyhow::Result<AccountId> {
+    text.parse()
+        .map_err(|error| hinted(anyhow::Error::from(error), "for example 1111111111"))
+}
+
+/// The PIN given, or the one typed twice without echo.
+pub(crate) fn pin(given: Option<&str>) -> anyhow::Result<Pin> {
+    let typed = match given {
+        Some(given) => given.to_owned(),
+        None => {
+            let first = rpassword::prompt_password("PIN: ")?;
+            if rpassword::prompt_password("The same PIN again: ")? != first {
+                return Err(hinted(anyhow::anyhow!("the two PINs differ"), "try again"));
+            }
+            first
+        }
+    };
+    typed
+        .parse()
+        .map_err(|error| hinted(anyhow::Error::from(error), "for example --pin 4711"))
+}
+
+pub(crate) fn new_account(
+    rg: &str,
+    holder: &str,
+    balance: Option<&str>,
+    given_pin: Option<&str>,
+) -> anyhow::Result<NewAccount> {
+    if holder.is_empty() || holder.len() > limits::HOLDER_BYTES_MAX {
+        let what = anyhow::anyhow!("a holder's name has 1 to {} bytes", limits::HOLDER_BYTES_MAX);
+        return Err(hinted(what, "give it with --holder"));
+    }
+    let balance = balance.map(Amount::from_typed).transpose();
+    Ok(NewAccount {
+        account: account(rg)?,
+        holder: holder.to_owned(),
+        balance: balance
+            .map_err(|error| hinted(anyhow::Error::from(error), "for example --balance 100.00"))?,
+        pin: pin(given_pin)?,
+    })
+}

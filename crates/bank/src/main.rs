@@ -1,0 +1,125 @@
+//! The bank server and its tools: `cargo run -p bank`.
+
+mod args;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use args::{Args, Command};
+use bank::{Server, Settings, Vault};
+use lamport::ProcessId;
+use lamport::trace::{Service, Tracer};
+use proto::net::cli::{exit_code, hinted, log_to_stderr, parse};
+use proto::net::{Shutdown, raise_open_files_limit};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args: Args = parse("BANK");
+    let result = match args.command {
+        None => serve(args).await,
+        Some(_) => tokio::task::spawn_blocking(|| manage(args))
+            .await
+            .map_err(Into::into)
+            .and_then(|done| done),
+    };
+    exit_code(result)
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    log_to_stderr(&args.observe.log)?;
+    if let Err(error) = raise_open_files_limit() {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+    let tracer = match &args.observe.trace {
+        Some(file) => Tracer::to_file(file, ProcessId::new("bank")?, Service::Bank)
+            .with_context(|| format!("failed to record a trace in {}", file.display()))
+            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))?,
+        None => Tracer::off(),
+    };
+    let settings = Settings {
+        tracer,
+        ..args.settings()
+    };
+    let server = Server::bind(&args.listen, settings).await.map_err(|error| {
+        let hint = error.hint();
+        hinted(error, hint)
+    })?;
+    let address = server
+        .local_address()
+        .context("the server listens on no address")?;
+    print(&format!("{address}"))?;
+    tracing::info!(%address, accounts = server.bank().accounts(), "listening");
+    server.run(Shutdown::at_signals()).await.map_err(|error| {
+        hinted(
+            error,
+            "nothing unacknowledged is lost; free space or mend the disk, then start again",
+        )
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What is done while no server has the data.
+fn manage(args: Args) -> anyhow::Result<()> {
+    log_to_stderr(&args.observe.log)?;
+    let open = || {
+        Vault::open(&args.data).map_err(|error| {
+            let hint = error.hint();
+            hinted(error, hint)
+        })
+    };
+    let with_hint = |error: bank::SetupError| {
+        let hint = error.hint();
+        hinted(error, hint)
+    };
+    let cost = args.pin_cost();
+    match args.command.as_ref().expect("only commands come here") {
+        Command::Audit => {
+            let audited = bank::audit(&args.data).map_err(|error| {
+                hinted(
+                    error,
+                    "stop serving from this directory, copy it away, and compare with a backup",
+                )
+            })?;
+            print(&serde_json::to_string(&audited)?)
+        }
+        Command::Export { directory } => {
+            let count = open()?.export(directory).map_err(with_hint)?;
+            print(&format!("{count} accounts exported"))
+        }
+        Command::Import { directory, pin } => {
+            let count = open()?
+                .import(directory, &args::pin(pin.as_deref())?, cost)
+                .map_err(with_hint)?;
+            print(&format!("{count} accounts imported"))
+        }
+        Command::Open {
+            account,
+            holder,
+            balance,
+            pin,
+        } => {
+            let new = args::new_account(account, holder, balance.as_deref(), pin.as_deref())?;
+            open()?.open_accounts(&[new], cost).map_err(with_hint)?;
+            print(&format!("account {account} opened"))
+        }
+        Command::Close { account } => {
+            open()?
+                .close_account(args::account(account)?)
+                .map_err(with_hint)?;
+            print(&format!("account {account} closed"))
+        }
+        Command::Generate { accounts, entries } => {
+            bank::generate(&args.data, *accounts, *entries)?;
+            print(&format!("{accounts} accounts and {entries} entries made"))
+        }
+    }
+}
+
+/// Data goes to stdout, a line at a time; the first line of a server is its address.
+fn print(line: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    Ok(stdout.flush()?)
+}

@@ -1,0 +1,170 @@
+//! Who may try another PIN. Pure.
+//!
+//! Wrong PINs are counted for each pair of account and address, and for each address altogether. Nothing is counted
+//! for an account alone: a stranger elsewhere could lock its holder out. A try is paid for before the PIN is looked
+//! at, so that many tries at once do not slip through, and paid back when the PIN was right.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::limits::{WRONG_PIN_FORGIVEN_AFTER, WRONG_PINS_REMEMBERED_MAX};
+
+/// Counts wrong PINs. Times are distances from any fixed moment.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pairs: Debts<(String, Option<IpAddr>)>,
+    addresses: Debts<Option<IpAddr>>,
+}
+
+/// How much each `K` owes: every try costs [`WRONG_PIN_FORGIVEN_AFTER`], and time pays it back.
+#[derive(Debug)]
+struct Debts<K> {
+    /// How many tries may be owed for; `None` lifts the limit.
+    tries_max: Option<u32>,
+    /// When all is paid back.
+    free_at: HashMap<K, Duration>,
+    by_time: BTreeSet<(Duration, K)>,
+}
+
+/// Too many wrong PINs came from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wait(pub(super) Duration);
+
+impl Guard {
+    pub(super) fn new(per_account: Option<u32>, per_address: Option<u32>) -> Self {
+        Self {
+            pairs: Debts::new(per_account),
+            addresses: Debts::new(per_address),
+        }
+    }
+
+    /// Pays for a try. `account` is what was typed, be it an account or not.
+    pub(super) fn try_pin(
+        &mut self,
+        now: Duration,
+        account: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), Wait> {
+        let pair = (account.to_owned(), address);
+        self.pairs.may(now, &pair)?;
+        self.addresses.may(now, &address)?;
+        self.pairs.add(now, pair, 1);
+        self.addresses.add(now, address, 1);
+        Ok(())
+    }
+
+    /// Pays back a try: the PIN was right, or it was not looked at.
+    pub(super) fn pay_back(&mut self, now: Duration, account: &str, address: Option<IpAddr>) {
+        self.pairs.add(now, (account.to_owned(), address), -1);
+        self.addresses.add(now, address, -1);
+    }
+}
+
+impl<K: Hash + Ord + Clone> Debts<K> {
+    fn new(tries_max: Option<u32>) -> Self {
+        Self {
+            tries_max,
+            free_at: HashMap::new(),
+            by_time: BTreeSet::new(),
+        }
+    }
+
+    fn may(&self, now: Duration, key: &K) -> Result<(), Wait> {
+        let (Some(tries_max), Some(&free_at)) = (self.tries_max, self.free_at.get(key)) else {
+            return Ok(());
+        };
+        let after_one_more = free_at.max(now) + WRONG_PIN_FORGIVEN_AFTER;
+        match after_one_more.checked_sub(now + WRONG_PIN_FORGIVEN_AFTER * tries_max) {
+            None | Some(Duration::ZERO) => Ok(()),
+            Some(wait) => Err(Wait(wait)),
+        }
+    }
+
+    fn add(&mut self, now: Duration, key: K, tries: i32) {
+        if self.tries_max.is_none() {
+            return;
+        }
+        let owed = self.free_at.remove(&key);
+        if let Some(free_at) = owed {
+            self.by_time.remove(&(free_at, key.clone()));
+        }
+        let from = owed.unwrap_or(now).max(now);
+        let free_at = if tries > 0 {
+            from + WRONG_PIN_FORGIVEN_AFTER
+        } else {
+            from.saturating_sub(WRONG_PIN_FORGIVEN_AFTER)
+        };
+        if free_at > now {
+            self.free_at.insert(key.clone(), free_at);
+            self.by_time.insert((free_at, key));
+        }
+        while let Some((free_at, key)) = self.by_time.first().cloned()
+            && (free_at <= now || self.by_time.len() > WRONG_PINS_REMEMBERED_MAX)
+        {
+            self.by_time.pop_first();
+            self.free_at.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+    const THERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn tries_run_out_for_one_address_and_not_for_another() {
+        let mut guard = Guard::new(Some(3), Some(5));
+        for _ in 0..3 {
+            assert_eq!(guard.try_pin(at(0), "1", HERE), Ok(()));
+        }
+        assert_eq!(guard.try_pin(at(0), "1", HERE), Err(Wait(at(30))));
+        assert_eq!(
+            guard.try_pin(at(0), "1", THERE),
+            Ok(()),
+            "nobody is locked out by a stranger"
+        );
+        assert_eq!(guard.try_pin(at(0), "2", HERE), Ok(()));
+        assert_eq!(guard.try_pin(at(0), "3", HERE), Ok(()));
+        assert_eq!(
+            guard.try_pin(at(0), "4", HERE),
+            Err(Wait(at(30))),
+            "five from one address"
+        );
+        assert_eq!(guard.try_pin(at(30), "1", HERE), Ok(()), "time forgives");
+        assert_eq!(guard.try_pin(at(30), "1", HERE), Err(Wait(at(30))));
+    }
+
+    #[test]
+    fn a_right_pin_costs_nothing() {
+        let mut guard = Guard::new(Some(3), Some(3));
+        for _ in 0..100 {
+            assert_eq!(guard.try_pin(at(0), "1", HERE), Ok(()));
+            guard.pay_back(at(0), "1", HERE);
+        }
+        assert!(guard.pairs.free_at.is_empty() && guard.addresses.by_time.is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_forgotten() {
+        let mut guard = Guard::new(Some(3), None);
+        for n in 0..WRONG_PINS_REMEMBERED_MAX + 10 {
+            guard.try_pin(at(0), &n.to_string(), HERE).unwrap();
+        }
+        assert_eq!(guard.pairs.free_at.len(), WRONG_PINS_REMEMBERED_MAX);
+        guard.try_pin(at(31), "x", HERE).unwrap();
+        assert_eq!(guard.pairs.free_at.len(), 1);
+        assert!(
+            guard.addresses.free_at.is_empty(),
+            "a lifted limit remembers nothing"
+        );
+    }
+}

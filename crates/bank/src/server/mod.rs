@@ -1,0 +1,268 @@
+//! The bank's server: the Tokio driver around the engine.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use proto::net::Shutdown;
+//!
+//! let settings = bank::Settings { data: "bank-data".into(), ..bank::Settings::default() };
+//! let server = bank::Server::bind("127.0.0.1:0", settings).await?;
+//! println!("{}", server.local_address().expect("it listens on TCP"));
+//! server.run(Shutdown::at_signals()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod guard;
+mod pins;
+mod session;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lamport::trace::Tracer;
+use lamport::{Clock, LEAP_MAX_DEFAULT};
+use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
+
+use self::guard::Guard;
+use self::pins::Pins;
+pub(crate) use self::pins::salt;
+use self::session::Shared;
+use crate::engine::Bank;
+use crate::limits::{
+    HASHES_WAITING_DEFAULT, STRANGER_LINE_BYTES_MAX, WRONG_PINS_PER_ACCOUNT_DEFAULT,
+    WRONG_PINS_PER_ADDRESS_DEFAULT,
+};
+use crate::pin::PinCost;
+use crate::setup::{self, FirstAccounts, SetupError};
+use crate::store::{StoreError, StoreSettings};
+
+const IDENTITY: Identity = Identity {
+    service: "bank",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+/// How a server is to be.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The data directory; it is made if it is not there.
+    pub data: PathBuf,
+    /// The accounts that an empty bank begins with.
+    pub first_accounts: FirstAccounts,
+    /// How the data is kept.
+    pub store: StoreSettings,
+    /// The bounds of connections.
+    pub limits: ServerLimits,
+    /// How much work a new PIN's hash is.
+    pub pin_cost: PinCost,
+    /// Logins that may wait for their PIN to be hashed.
+    pub hashes_waiting: usize,
+    /// Wrong PINs that one address may send for one account; `None` lifts the limit.
+    pub wrong_pins_per_account: Option<u32>,
+    /// Wrong PINs that one address may send altogether; `None` lifts the limit.
+    pub wrong_pins_per_address: Option<u32>,
+    /// Records every send and receive.
+    pub tracer: Tracer,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "data/bank".into(),
+            first_accounts: FirstAccounts::Examples,
+            store: StoreSettings::default(),
+            limits: ServerLimits::default(),
+            pin_cost: PinCost::DEFAULT,
+            hashes_waiting: HASHES_WAITING_DEFAULT,
+            wrong_pins_per_account: Some(WRONG_PINS_PER_ACCOUNT_DEFAULT),
+            wrong_pins_per_address: Some(WRONG_PINS_PER_ADDRESS_DEFAULT),
+            tracer: Tracer::off(),
+        }
+    }
+}
+
+/// A bank that listens.
+pub struct Server {
+    listener: Listener,
+    limits: ServerLimits,
+    shared: Arc<Shared>,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot listen.
+    #[error("failed to listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Its data cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its first accounts cannot be made.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Everybody knows these PINs.
+    #[error(
+        "the example accounts with the PIN 1234 must not be reachable from other machines, as they would be at {address}"
+    )]
+    ExamplesExposed {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// Such hashes are guessed in no time.
+    #[error("PINs of the least cost are for tests on this machine, not for {address}")]
+    CheapPinsExposed {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+}
+
+/// Why a server did not end in order.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store failed. What was acknowledged is in the journal.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The last of the trace is not written.
+    #[error(transparent)]
+    Trace(#[from] lamport::trace::CloseError),
+}
+
+impl StartError {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Listen { .. } => "choose another address with --listen; port 0 takes a free one".to_owned(),
+            Self::Store(error) => error.hint().to_owned(),
+            Self::Setup(error) => error.hint().to_owned(),
+            Self::ExamplesExposed { .. } => {
+                "give accounts of your own with --accounts and a new --data, or change these PINs first"
+                    .to_owned()
+            }
+            Self::CheapPinsExposed { .. } => "leave --pin-cost away".to_owned(),
+        }
+    }
+}
+
+impl Server {
+    /// Opens the data and listens on a TCP address; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen {
+            address: address.to_owned(),
+            source,
+        };
+        let listener = Listener::bind(address).await.map_err(failed)?;
+        Self::start(listener, settings).await
+    }
+
+    /// Opens the data and listens within this process.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn in_memory(settings: Settings) -> Result<(Self, MemoryConnector), StartError> {
+        let (listener, connector) = Listener::memory();
+        Ok((Self::start(listener, settings).await?, connector))
+    }
+
+    /// The TCP address it listens on; nothing within this process.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.listener.local_address().ok().flatten()
+    }
+
+    /// The bank it serves.
+    #[must_use]
+    pub fn bank(&self) -> &Bank {
+        &self.shared.bank
+    }
+
+    /// Serves until `shutdown` begins or the store fails, lets the connections finish within the grace period, and
+    /// closes the bank.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Store`] when the store failed: the process should end with an error and be started again, which
+    /// replays the journal. [`RunError::Trace`] when only the trace is not whole.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
+        let Self {
+            listener,
+            limits,
+            shared,
+        } = self;
+        let serving = Arc::clone(&shared);
+        let handler = move |connection| session::serve(connection, Arc::clone(&serving));
+        let ends = shutdown.clone();
+        let serve = proto::net::serve(listener, IDENTITY, limits, shutdown, handler);
+        tokio::pin!(serve);
+        let in_order = tokio::select! {
+            in_order = &mut serve => in_order,
+            () = shared.bank.failed() => {
+                ends.begin();
+                serve.await
+            }
+        };
+        if !in_order {
+            tracing::warn!("connections were still busy after the grace period and were cut off");
+        }
+        let bank = shared.bank.clone();
+        tokio::task::spawn_blocking(move || bank.close())
+            .await
+            .expect("closing the bank does not panic")?;
+        shared.tracer.close()?;
+        Ok(())
+    }
+
+    async fn start(listener: Listener, settings: Settings) -> Result<Self, StartError> {
+        let beyond = listener
+            .local_address()
+            .ok()
+            .flatten()
+            .filter(|address| !address.ip().is_loopback());
+        if let Some(address) = beyond.filter(|_| settings.pin_cost != PinCost::DEFAULT) {
+            return Err(StartError::CheapPinsExposed { address });
+        }
+        let Settings {
+            data,
+            first_accounts,
+            store,
+            pin_cost,
+            ..
+        } = settings;
+        // Reading a large journal and hashing PINs takes seconds; both block.
+        let open = move || {
+            let (store, ledger) = setup::open(&data, store, &first_accounts, pin_cost, beyond.is_some())?;
+            match beyond.filter(|_| setup::has_example_pin(&ledger)) {
+                Some(address) => Err(StartError::ExamplesExposed { address }),
+                None => Ok(Bank::start(store, ledger)?),
+            }
+        };
+        let bank = tokio::task::spawn_blocking(open)
+            .await
+            .expect("opening the data does not panic")?;
+        let guard = Guard::new(settings.wrong_pins_per_account, settings.wrong_pins_per_address);
+        let mut limits = settings.limits;
+        limits.connection.line_bytes_max = limits.connection.line_bytes_max.min(STRANGER_LINE_BYTES_MAX);
+        let shared = Arc::new(Shared {
+            clock: Clock::starting_at(bank.lamport(), LEAP_MAX_DEFAULT),
+            pins: Pins::new(guard, pin_cost, settings.hashes_waiting),
+            tracer: settings.tracer,
+            clients: Default::default(),
+            bank,
+        });
+        Ok(Self {
+            listener,
+            limits,
+            shared,
+        })
+    }
+}

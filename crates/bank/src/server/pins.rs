@@ -1,0 +1,130 @@
+//! Checking PINs: slow on purpose, so off the runtime's threads, a few at a time, and for few tries.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use proto::{WireError, codes};
+use tokio::sync::Semaphore;
+
+use super::guard::{Guard, Wait};
+use crate::codes::{BUSY, LOGIN_FAILED};
+use crate::limits::HASHES_RUNNING_MAX;
+use crate::pin::{Pin, PinCost, PinHash};
+
+/// Checks and hashes PINs.
+#[derive(Debug)]
+pub(super) struct Pins {
+    guard: Mutex<Guard>,
+    started: Instant,
+    /// Those that wait or run; one more is refused at once.
+    places: Semaphore,
+    running: Arc<Semaphore>,
+    cost: PinCost,
+    /// What a PIN is compared with when there is no account: it fits nothing, and takes as long.
+    decoy: PinHash,
+}
+
+impl Pins {
+    pub(super) fn new(guard: Guard, cost: PinCost, waiting_max: usize) -> Self {
+        let nobody: Pin = "000000000000".parse().expect("twelve digits are a PIN");
+        Self {
+            guard: Mutex::new(guard),
+            started: Instant::now(),
+            places: Semaphore::new(waiting_max + HASHES_RUNNING_MAX),
+            running: Arc::new(Semaphore::new(HASHES_RUNNING_MAX)),
+            cost,
+            decoy: PinHash::new(&nobody, salt(), cost),
+        }
+    }
+
+    /// Checks a PIN against the one kept, if there is one. No account and a wrong PIN are the same to whoever asks.
+    ///
+    /// # Errors
+    ///
+    /// `login_failed`; `rate_limited` after too many of them; `busy` when too many PINs are being checked.
+    pub(super) async fn check(
+        &self,
+        account: &str,
+        address: Option<IpAddr>,
+        pin: &str,
+        kept: Option<PinHash>,
+    ) -> Result<(), WireError> {
+        // Longer texts are no account; all of them count as one.
+        let account = account.get(..=crate::account::RG_DIGITS_MAX).unwrap_or(account);
+        let account = if account.len() > crate::account::RG_DIGITS_MAX {
+            ""
+        } else {
+            account
+        };
+        let now = || self.started.elapsed();
+        self.guard()
+            .try_pin(now(), account, address)
+            .map_err(|Wait(wait)| {
+                WireError::new(codes::RATE_LIMITED, "too many wrong PINs came from your address")
+                    .with_hint(format!("try again in {} s", wait.as_secs() + 1))
+            })?;
+        // That a text is no PIN can be seen without asking us; it tells nothing about the account.
+        let Ok(pin) = pin.parse::<Pin>() else {
+            return Err(failed());
+        };
+        let is_account = kept.is_some();
+        let kept = kept.unwrap_or_else(|| self.decoy.clone());
+        let verified = self.run(move || kept.verify(&pin)).await;
+        if !matches!(verified, Ok(false)) && is_account || verified.is_err() {
+            self.guard().pay_back(now(), account, address);
+        }
+        if verified? && is_account {
+            Ok(())
+        } else {
+            Err(failed())
+        }
+    }
+
+    /// Hashes a new PIN.
+    ///
+    /// # Errors
+    ///
+    /// `busy`.
+    pub(super) async fn hash(&self, pin: Pin) -> Result<PinHash, WireError> {
+        let cost = self.cost;
+        self.run(move || PinHash::new(&pin, salt(), cost)).await
+    }
+
+    /// Runs `work` on a blocking thread when it is its turn. A caller that goes away gives up its place; work that
+    /// has begun ends by itself and holds its turn until then.
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, WireError> {
+        let busy =
+            |_| WireError::new(BUSY, "too many PINs are being checked").with_hint("try again in a second");
+        let _place = self.places.try_acquire().map_err(busy)?;
+        let internal = || WireError::new(codes::INTERNAL, "the PIN could not be checked");
+        let turn = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| internal())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        });
+        done.await.map_err(|_| internal())
+    }
+
+    fn guard(&self) -> std::sync::MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Fresh randomness for a hash.
+pub(crate) fn salt() -> [u8; 16] {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).expect("a system that has run so far has random numbers");
+    salt
+}
+
+fn failed() -> WireError {
+    WireError::new(LOGIN_FAILED, "there is no such account, or this is not its PIN").with_hint("try again")
+}
