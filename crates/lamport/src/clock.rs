@@ -43,6 +43,36 @@ pub enum ClockError {
     Exhausted,
 }
 
+/// The rule of a local event or a send, for a process that keeps its time itself: `local + 1`.
+///
+/// # Errors
+///
+/// [`ClockError::Exhausted`] when the result would pass [`TIME_MAX`].
+pub fn after_send(local: u64) -> Result<u64, ClockError> {
+    if local >= TIME_MAX {
+        Err(ClockError::Exhausted)
+    } else {
+        Ok(local + 1)
+    }
+}
+
+/// The rule of a receive, for a process that keeps its time itself: `max(local, received) + 1`.
+///
+/// # Errors
+///
+/// [`ClockError::Leap`] when `received` is more than `leap_max` ahead, [`ClockError::Exhausted`] when the result would
+/// pass [`TIME_MAX`].
+pub fn after_receive(local: u64, received: u64, leap_max: u64) -> Result<u64, ClockError> {
+    if received > local && received - local > leap_max {
+        return Err(ClockError::Leap {
+            received,
+            local,
+            leap_max,
+        });
+    }
+    after_send(local.max(received))
+}
+
 impl Clock {
     /// A clock at 0 that accepts leaps up to [`LEAP_MAX_DEFAULT`].
     #[must_use]
@@ -77,7 +107,7 @@ impl Clock {
     ///
     /// [`ClockError::Exhausted`] when the clock shows [`TIME_MAX`].
     pub fn tick(&self) -> Result<u64, ClockError> {
-        self.advance(|local| Ok(local + 1))
+        self.advance(after_send)
     }
 
     /// A receive: moves the clock to `max(local, received) + 1` and returns the event's time.
@@ -88,16 +118,7 @@ impl Clock {
     /// [`TIME_MAX`].
     pub fn receive(&self, received: u64) -> Result<u64, ClockError> {
         let leap_max = self.leap_max;
-        self.advance(|local| {
-            if received > local && received - local > leap_max {
-                return Err(ClockError::Leap {
-                    received,
-                    local,
-                    leap_max,
-                });
-            }
-            Ok(local.max(received) + 1)
-        })
+        self.advance(|local| after_receive(local, received, leap_max))
     }
 
     /// Moves the clock to what `next` makes of its time, atomically.
@@ -105,9 +126,6 @@ impl Clock {
         let mut local = self.time.load(Ordering::Acquire);
         loop {
             let time = next(local)?;
-            if time > TIME_MAX {
-                return Err(ClockError::Exhausted);
-            }
             match self
                 .time
                 .compare_exchange_weak(local, time, Ordering::AcqRel, Ordering::Acquire)

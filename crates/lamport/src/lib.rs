@@ -36,7 +36,7 @@ mod process;
 mod stamp;
 pub mod trace;
 
-pub use clock::{Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX};
+pub use clock::{Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX, after_receive, after_send};
 pub use ordered_lock::{Lock, OrderedGuard, OrderedLock};
 pub use process::{PROCESS_ID_BYTES_MAX, ProcessId, ProcessIdError};
 pub use stamp::Stamp;
