@@ -1,4 +1,15 @@
-//! multicast
+//! Reliable multicast among the members of a group: every message exactly once at each, in the order the group asked for.
+//!
+//! [`core`] is the pure state machine; its documentation says which guarantees hold under which failures. [`client`]
+//! attaches to a running peer, [`analyse`] shows what a run's traces say.
 
 pub mod analyse;
 pub mod client;
+pub mod core;
+pub mod limits;
+pub mod members;
+#[cfg(test)]
+pub(crate) mod sim;
+
+pub use core::Order;
+pub use members::{Member, MemberSet};

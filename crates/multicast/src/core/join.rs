@@ -1,0 +1,304 @@
+//! Incarnations: how a peer begins, how others notice that it began again, and how it finds its place without its state.
+//!
+//! A peer that kept its state goes on from it. One that lost it asks every member for a welcome: where the member last knew
+//! its former self to be. In the first three orders each welcome opens the link it came on. In total order the peer waits for
+//! all of them, because only all members together know where its former sequences end: from the moment a member greets the
+//! new incarnation it takes nothing more of the former ones, so the largest watermark among the answers is the end,
+//! and what lies behind it can be delivered without anything of the past still turning up (the flush of virtual
+//! synchrony, reduced to one sender: K. Birman and T. Joseph, *Exploiting Virtual Synchrony in Distributed Systems*, SOSP
+//! 1987).
+
+use std::sync::Arc;
+
+use super::frame::{About, Ended, Frame, StreamId, Welcome};
+use super::stream::Stream;
+use super::{Order, Output, Peer, Refusal, Saved, SavedStream};
+use crate::members::{Member, MemberSet};
+
+impl Peer {
+    /// Opens the own stream and what was saved.
+    pub(super) fn begin(&mut self, saved: Option<Saved>) {
+        let me = self.settings.me;
+        let total = self.settings.order == Order::Total;
+        let (members, streams) = saved.map_or_else(Default::default, |saved| (saved.members, saved.streams));
+        for (origin, about) in self.origins.iter_mut().zip(members) {
+            origin.incarnation = about.incarnation;
+            origin.announced = about.announced;
+            origin.closed = about.closed;
+            origin.horizon = about.horizon;
+        }
+        for SavedStream {
+            id,
+            delivered,
+            stable,
+            dropped,
+            last,
+            messages,
+        } in streams
+        {
+            let start = messages
+                .first()
+                .map_or(delivered, |(first, _)| delivered.min(first.id.sequence - 1));
+            let origin = &mut self.origins[id.origin.index()];
+            origin.incarnation = origin.incarnation.max(id.incarnation);
+            let Some(index) = self.open(id) else { continue };
+            let stream = &mut self.origins[id.origin.index()].streams[index];
+            *stream = Stream::new(id, start, self.settings.members);
+            for (message, received) in messages {
+                stream.insert(message, received, 0);
+            }
+            if delivered > stream.through {
+                // What was missed leaves no message behind.
+                stream.give_up(delivered);
+            }
+            stream.delivered = delivered.max(start);
+            stream.stable = stable;
+            stream.dropped = dropped;
+            if id.origin == me && total {
+                stream.ended = Some(Ended {
+                    by: self.incarnation,
+                    last: last.unwrap_or(stream.through),
+                });
+            }
+        }
+        // Restored predecessors count as new for the next own message.
+        self.fresh = MemberSet::all(self.settings.members);
+        let origin = &mut self.origins[me.index()];
+        assert!(
+            origin.incarnation < self.incarnation,
+            "an incarnation is larger than every former one"
+        );
+        origin.incarnation = self.incarnation;
+        let id = StreamId {
+            origin: me,
+            incarnation: self.incarnation,
+        };
+        origin.streams.push(Stream::new(id, 0, self.settings.members));
+        if !self.joining() {
+            self.origins[me.index()].announced = self.incarnation;
+        }
+        self.recount();
+    }
+
+    /// What a later incarnation needs to go on from here. `None` in total order before this peer has found its place: then there
+    /// is nothing to go on from.
+    #[must_use]
+    pub fn save(&self) -> Option<Saved> {
+        if self.joining() {
+            return None;
+        }
+        let members = self.origins.iter().map(|origin| About {
+            incarnation: origin.incarnation,
+            announced: origin.announced,
+            closed: origin.closed,
+            horizon: origin.horizon,
+            sent: 0,
+        });
+        let streams = self.origins.iter().flat_map(|origin| &origin.streams);
+        let streams = streams
+            .map(|stream| SavedStream {
+                id: stream.id,
+                delivered: stream.delivered,
+                stable: stream.stable,
+                dropped: stream.dropped,
+                last: stream.ended.map(|ended| ended.last),
+                messages: (stream.base..=stream.top())
+                    .filter_map(|sequence| stream.held(sequence))
+                    .map(|held| (held.message.clone(), held.received))
+                    .collect(),
+            })
+            .collect();
+        Some(Saved {
+            wants: self.wants,
+            members: members.collect(),
+            streams,
+        })
+    }
+
+    /// The place of a stream among its origin's, if it is open.
+    pub(super) fn find(&self, id: StreamId) -> Option<usize> {
+        // The current incarnation is the last, and nearly every message is of it.
+        self.origins[id.origin.index()]
+            .streams
+            .iter()
+            .rposition(|stream| stream.id == id)
+    }
+
+    /// The place of a stream among its origin's, opened if it is new; `None` if it is closed.
+    pub(super) fn open(&mut self, id: StreamId) -> Option<usize> {
+        if let Some(index) = self.find(id) {
+            return Some(index);
+        }
+        let origin = &self.origins[id.origin.index()];
+        if id.incarnation < origin.closed {
+            return None;
+        }
+        if id.incarnation > origin.incarnation {
+            if id.origin == self.settings.me {
+                return None;
+            }
+            self.new_incarnation(id.origin, id.incarnation);
+        }
+        let members = self.settings.members;
+        let streams = &mut self.origins[id.origin.index()].streams;
+        let index = streams.partition_point(|stream| stream.id < id);
+        streams.insert(index, Stream::new(id, 0, members));
+        Some(index)
+    }
+
+    /// A member lives again: its former self's promises and whereabouts are void, and the link to that self is dead.
+    pub(super) fn new_incarnation(&mut self, member: Member, incarnation: u64) {
+        let place = member.index();
+        let origin = &mut self.origins[place];
+        origin.incarnation = incarnation;
+        origin.promise = None;
+        let link = &mut self.links[place];
+        let was_placed = link.placed;
+        let mut before = Vec::new();
+        link.synced = false;
+        link.placed = false;
+        link.listed = false;
+        link.number = 0;
+        link.hears = MemberSet::EMPTY;
+        for stream in self.origins.iter_mut().flat_map(|origin| &mut origin.streams) {
+            let view = std::mem::take(&mut stream.views[place]);
+            before.push((stream.id, view.delivered));
+        }
+        if was_placed {
+            self.links[place].before = before;
+        }
+        self.links_changed();
+        self.own_floor_changed();
+    }
+
+    /// Tells a member that lost its state where it was.
+    pub(super) fn greet(&mut self, member: Member, incarnation: u64, out: &mut Vec<Output>) {
+        let origin = &self.origins[member.index()];
+        let former = origin
+            .streams
+            .iter()
+            .filter(|stream| stream.id.incarnation < incarnation);
+        let clock = origin
+            .streams
+            .iter()
+            .map(|stream| stream.last_stamp)
+            .max()
+            .unwrap_or(0)
+            .max(origin.horizon);
+        let welcome = Welcome {
+            incarnation,
+            from: self.incarnation,
+            clock,
+            delivered: self.whereabouts(member),
+            former: former
+                .map(|stream| (stream.id.incarnation, stream.through))
+                .collect(),
+        };
+        out.push(Output::Send(
+            MemberSet::EMPTY.with(member),
+            Frame::Welcome(Arc::new(welcome)),
+        ));
+    }
+
+    /// How far the former self of a member was: what it told, and what is known to be everywhere.
+    fn whereabouts(&self, member: Member) -> Vec<(StreamId, u64)> {
+        let before = &self.links[member.index()].before;
+        let streams = self.origins.iter().flat_map(|origin| &origin.streams);
+        streams
+            .map(|stream| {
+                let told = before
+                    .iter()
+                    .find(|(id, _)| *id == stream.id)
+                    .map_or(0, |(_, delivered)| *delivered);
+                (stream.id, told.max(stream.stable))
+            })
+            .collect()
+    }
+
+    pub(super) fn receive_welcome(&mut self, from: Member, welcome: &Welcome, out: &mut Vec<Output>) {
+        if welcome.incarnation != self.incarnation
+            || welcome.from != self.origins[from.index()].incarnation
+            || !self.wants.contains(from)
+        {
+            return;
+        }
+        if welcome.clock > self.clock.saturating_add(self.settings.leap_max) {
+            return out.push(Output::Refused(Refusal::Stamp {
+                origin: self.settings.me,
+                from,
+            }));
+        }
+        let joining = self.joining();
+        self.clock = self.clock.max(welcome.clock);
+
+        for &(id, delivered) in &welcome.delivered {
+            if id.origin.index() >= self.settings.members {
+                continue;
+            }
+            let known = self.find(id).is_some();
+            let members = self.settings.members;
+            let Some(index) = self.open(id) else { continue };
+            let stream = &mut self.origins[id.origin.index()].streams[index];
+            // In total order nothing is taken before all welcomes are in: the furthest of them counts.
+            if !known || (joining && delivered > stream.delivered) {
+                let views = std::mem::take(&mut stream.views);
+                *stream = Stream::new(id, delivered, members);
+                stream.declared = delivered;
+                if known {
+                    stream.views = views;
+                }
+            }
+        }
+        for &(incarnation, through) in &welcome.former {
+            match self.former.iter_mut().find(|(known, _)| *known == incarnation) {
+                Some((_, last)) => *last = through.max(*last),
+                None => self.former.push((incarnation, through)),
+            }
+        }
+        self.wants.remove(from);
+        if joining && self.wants.is_empty() {
+            self.announce();
+        }
+        self.status_at = self.now;
+        self.links_changed();
+        self.recount();
+        self.release_all(out);
+    }
+
+    /// All welcomes are in: tells how the former incarnations ended.
+    fn announce(&mut self) {
+        let me = self.settings.me;
+        let members = self.settings.members;
+        for (incarnation, last) in std::mem::take(&mut self.former) {
+            let id = StreamId {
+                origin: me,
+                incarnation,
+            };
+            let Some(index) = self.open(id) else { continue };
+            let stream = &mut self.origins[me.index()].streams[index];
+            if stream.delivered > last {
+                // The former self was ahead of everybody with a message that died with it.
+                let views = std::mem::take(&mut stream.views);
+                *stream = Stream::new(id, last, members);
+                stream.views = views;
+            }
+            stream.ended = Some(Ended {
+                by: self.incarnation,
+                last,
+            });
+        }
+        self.origins[me.index()].announced = self.incarnation;
+    }
+
+    /// Counts again what is kept over all streams.
+    pub(super) fn recount(&mut self) {
+        self.undelivered = 0;
+        self.retained = 0;
+        self.retained_bytes = 0;
+        for stream in self.origins.iter().flat_map(|origin| &origin.streams) {
+            self.undelivered += stream.through - stream.delivered;
+            self.retained += stream.slots.len() as u64;
+            self.retained_bytes += stream.kept_bytes;
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What is kept and for how long: stability, the retention bound, what is out of reach, and streams that are over.
+
+use super::frame::StreamId;
+use super::{Order, Output, Peer};
+use crate::limits::OLD_INCARNATIONS_MAX;
+use crate::members::{Member, MemberSet};
+
+impl Peer {
+    fn others(&self) -> MemberSet {
+        MemberSet::all(self.settings.members).without(self.settings.me)
+    }
+
+    /// Drops what every member has delivered.
+    pub(super) fn stabilise(&mut self) {
+        let others = self.others();
+        for stream in self.origins.iter_mut().flat_map(|origin| &mut origin.streams) {
+            let stable = others
+                .iter()
+                .map(|other| stream.views[other.index()].delivered)
+                .min();
+            stream.stable = stream
+                .stable
+                .max(stable.unwrap_or(u64::MAX).min(stream.delivered));
+            while stream.base <= stream.stable.min(stream.delivered) && stream.purge_one().is_some() {}
+        }
+        self.recount();
+    }
+
+    /// Keeps the retention bound: the longest stream gives up its oldest messages.
+    pub(super) fn retain(&mut self) {
+        while self.retained > self.settings.retain_messages
+            || self.retained_bytes > self.settings.retain_bytes
+        {
+            let longest = self
+                .origins
+                .iter_mut()
+                .flat_map(|origin| &mut origin.streams)
+                .filter(|stream| stream.base <= stream.delivered && !stream.slots.is_empty())
+                .max_by_key(|stream| (stream.kept_bytes, stream.slots.len()));
+            let Some(stream) = longest else { return };
+            let Some(bytes) = stream.purge_one() else { return };
+            stream.dropped = stream.dropped.max(stream.purged());
+            self.retained -= 1;
+            self.retained_bytes -= bytes;
+        }
+    }
+
+    /// Gives up what nobody within reach keeps any more, and says so.
+    pub(super) fn miss(&mut self, out: &mut Vec<Output>) {
+        let mut within_reach = MemberSet::EMPTY;
+        for member in self.others().iter() {
+            let link = &self.links[member.index()];
+            if link.up && link.synced && self.takes_data_of(member) {
+                if !link.listed {
+                    return;
+                }
+                within_reach.insert(member);
+            }
+        }
+        let none = self.settings.order == Order::None;
+        let mut changed = false;
+        let own = StreamId {
+            origin: self.settings.me,
+            incarnation: self.incarnation,
+        };
+        let agreed = self.incarnations_agreed();
+        let others = self.others();
+        let streams = self.origins.iter_mut().flat_map(|origin| {
+            let current = origin.incarnation;
+            origin
+                .streams
+                .iter_mut()
+                .map(move |stream| (stream.id.incarnation < current, stream))
+        });
+        for (superseded, stream) in streams.filter(|(_, stream)| stream.id != own) {
+            loop {
+                let next = stream.through + 1;
+                let mut dropped = u64::MAX;
+                let mut can_be_had = false;
+                for member in within_reach.iter() {
+                    let view = &stream.views[member.index()];
+                    can_be_had |= view.can_give(next);
+                    if view.dropped >= next {
+                        dropped = dropped.min(view.dropped);
+                    }
+                }
+                if stream.stable >= next {
+                    // Delivered here before the state was lost.
+                    dropped = stream.stable;
+                } else if can_be_had {
+                    break;
+                } else if dropped == u64::MAX {
+                    // It died with its sender, if nobody has it and no former self can bring it any more.
+                    let alive = others
+                        .iter()
+                        .any(|other| stream.views[other.index()].can_give(next));
+                    dropped = stream.lost_through();
+                    if !agreed || !superseded || alive || dropped < next {
+                        break;
+                    }
+                }
+                // What somebody within the range can still give is not given up.
+                let last = dropped.min(stream.lost_through().max(stream.stable));
+                if last < next {
+                    // A member that is away has it: it is worth waiting for.
+                    break;
+                }
+                changed = true;
+                let known = stream.stable;
+                for (from, to) in stream.give_up(last).into_iter().filter(|(_, to)| *to > known) {
+                    let from = from.max(known + 1);
+                    out.push(Output::Missed {
+                        stream: stream.id,
+                        from,
+                        to,
+                    });
+                }
+                if none {
+                    stream.delivered = stream.through;
+                }
+            }
+        }
+        if changed {
+            self.recount();
+        }
+    }
+
+    /// Whether every member has said that it knows the same incarnations of everybody as this peer: then no frame of a former
+    /// self is taken anywhere any more.
+    fn incarnations_agreed(&self) -> bool {
+        self.others().iter().all(|other| {
+            let link = &self.links[other.index()];
+            let knows = link
+                .knows
+                .iter()
+                .zip(&self.origins)
+                .all(|(known, origin)| *known == origin.incarnation);
+            link.placed && link.listed && knows
+        })
+    }
+
+    /// Closes what somebody saw everybody deliver: this peer too, now or before it lost its state.
+    pub(super) fn close_below(&mut self, index: usize, closed: u64) {
+        let origin = &mut self.origins[index];
+        if closed > origin.closed && closed <= origin.incarnation {
+            origin.closed = closed;
+            origin.streams.retain(|stream| stream.id.incarnation >= closed);
+            self.recount();
+        }
+    }
+
+    /// Closes superseded streams of which everybody has delivered the same, once everybody knows the same incarnations of
+    /// everybody, so that no former self can bring more of them.
+    pub(super) fn close_superseded(&mut self, out: &mut Vec<Output>) {
+        let others = self.others();
+        let agreed = self.incarnations_agreed();
+        let total = self.settings.order == Order::Total;
+        let mut changed = false;
+        for origin in &mut self.origins {
+            while let Some(stream) = origin.streams.first() {
+                if stream.id.incarnation >= origin.incarnation {
+                    break;
+                }
+                let over = agreed
+                    && stream.slots.is_empty()
+                    && (!total || stream.ended.is_some_and(|ended| stream.through >= ended.last))
+                    && others.iter().all(|other| {
+                        let view = &stream.views[other.index()];
+                        view.delivered == stream.delivered
+                            && view.through == stream.through
+                            && view.beyond.is_empty()
+                    });
+                if !over && origin.streams.len() <= OLD_INCARNATIONS_MAX + 1 {
+                    break;
+                }
+                let stream = origin.streams.remove(0);
+                origin.closed = stream.id.incarnation + 1;
+                changed = true;
+                let known = stream
+                    .views
+                    .iter()
+                    .map(|view| view.through)
+                    .max()
+                    .unwrap_or(0)
+                    .max(stream.through);
+                if known > stream.delivered {
+                    out.push(Output::Missed {
+                        stream: stream.id,
+                        from: stream.delivered + 1,
+                        to: known,
+                    });
+                }
+            }
+        }
+        if changed {
+            self.recount();
+            self.release_all(out);
+        }
+    }
+
+    /// The member's own part in a [`MemberSet`], for callers that print.
+    #[must_use]
+    pub fn me(&self) -> Member {
+        self.settings.me
+    }
+}

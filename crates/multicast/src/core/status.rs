@@ -1,0 +1,216 @@
+//! Statuses: acknowledgement, heart-beat and first word on a new link in one.
+
+use std::sync::Arc;
+
+use super::frame::{About, Have, Promise, Status};
+use super::{Order, Output, Peer, Refusal};
+use crate::members::{Member, MemberSet};
+
+impl Peer {
+    /// What this peer has to say now.
+    pub(super) fn status(&mut self) -> Arc<Status> {
+        self.status_number += 1;
+        let me = self.settings.me.index();
+        let total = self.settings.order == Order::Total;
+        let mut members = Vec::with_capacity(self.settings.members);
+        let mut streams = Vec::with_capacity(self.settings.members);
+        for (index, origin) in self.origins.iter().enumerate() {
+            let (horizon, sent) = match (index == me, total) {
+                (_, false) => (0, 0),
+                (true, true) if self.joining() => (0, 0),
+                (true, true) => (self.clock, self.sequence),
+                (false, true) => {
+                    let last = origin
+                        .streams
+                        .last()
+                        .filter(|stream| stream.id.incarnation == origin.incarnation);
+                    (origin.horizon, last.map_or(0, |stream| stream.through))
+                }
+            };
+            members.push(About {
+                incarnation: origin.incarnation,
+                announced: origin.announced,
+                closed: origin.closed,
+                horizon,
+                sent,
+            });
+            for stream in &origin.streams {
+                streams.push(Have {
+                    stream: stream.id,
+                    through: stream.through,
+                    delivered: stream.delivered,
+                    purged: stream.purged(),
+                    stable: stream.stable,
+                    dropped: stream.dropped,
+                    lost: stream.lost(),
+                    beyond: stream.beyond(),
+                    ended: stream.ended,
+                });
+            }
+        }
+        Arc::new(Status {
+            incarnation: self.incarnation,
+            number: self.status_number,
+            hears: self.hears(),
+            wants: self.wants,
+            members,
+            streams,
+        })
+    }
+
+    pub(super) fn receive_status(&mut self, from: Member, status: &Status, out: &mut Vec<Output>) {
+        let place = from.index();
+        let members = self.settings.members;
+        if status.incarnation < self.origins[place].incarnation || status.members.len() != members {
+            return;
+        }
+        self.supersede(from, status.incarnation, out);
+        if status.number <= self.links[place].number {
+            return;
+        }
+        for (index, about) in status.members.iter().enumerate() {
+            self.supersede(Member::new(index), about.incarnation, out);
+            self.close_below(index, about.closed);
+        }
+        let me = self.settings.me;
+        let wanted = status.wants.contains(me);
+        let link = &mut self.links[place];
+        link.number = status.number;
+        let heard_before = (link.hears, link.placed, link.synced);
+        link.hears = status.hears;
+        link.wants = status.wants;
+        link.placed = if self.settings.order == Order::Total {
+            status.wants.is_empty()
+        } else {
+            !wanted
+        };
+        for (known, about) in link.knows.iter_mut().zip(&status.members) {
+            *known = about.incarnation;
+        }
+        let first = !std::mem::replace(&mut link.synced, true);
+        let changed = heard_before != (link.hears, link.placed, link.synced);
+        if wanted {
+            self.greet(from, status.incarnation, out);
+        }
+        self.take_haves(from, status, first);
+        self.links[place].listed = self.takes_data_of(from);
+        if self.settings.order == Order::Total {
+            self.take_promises(from, status);
+        }
+        if changed {
+            self.links_changed();
+            if first {
+                self.status_at = self.now;
+            }
+        }
+        self.own_floor_changed();
+        self.stabilise();
+        self.miss(out);
+        for origin in MemberSet::all(members).iter() {
+            for index in 0..self.origins[origin.index()].streams.len() {
+                let stream = &self.origins[origin.index()].streams[index];
+                let view = &stream.views[place];
+                // A member that others feed is left to them unless it is this peer's turn.
+                if self.ready(from) && view.through < stream.top() && self.on_duty(from, origin, index) {
+                    self.pump(from, origin, index, out);
+                }
+            }
+        }
+        self.release_all(out);
+    }
+
+    /// Takes what a member has, stream by stream.
+    fn take_haves(&mut self, from: Member, status: &Status, first: bool) {
+        let place = from.index();
+        for have in &status.streams {
+            if have.stream.origin.index() >= self.settings.members || !self.takes_have_of(from, have) {
+                continue;
+            }
+            let Some(index) = self.open(have.stream) else {
+                continue;
+            };
+            let now = self.now;
+            let total = self.settings.order == Order::Total;
+            let stream = &mut self.origins[have.stream.origin.index()].streams[index];
+            let view = &mut stream.views[place];
+            if have.through > view.through || have.beyond != view.beyond {
+                view.beyond.clone_from(&have.beyond);
+                if have.through > view.through {
+                    view.learn(have.through);
+                    Self::progressed(view, now);
+                }
+            }
+            view.delivered = view.delivered.max(have.delivered);
+            view.purged = view.purged.max(have.purged);
+            view.dropped = view.dropped.max(have.dropped);
+            view.lost.clone_from(&have.lost);
+            stream.stable = stream.stable.max(have.stable);
+            if total
+                && let Some(ended) = have.ended
+                && stream.ended.is_none_or(|known| known.by < ended.by)
+            {
+                stream.ended = Some(ended);
+                if stream.top() > ended.last {
+                    stream.cut(ended.last);
+                }
+            }
+        }
+        if first {
+            for stream in self.origins.iter_mut().flat_map(|origin| &mut origin.streams) {
+                let view = &mut stream.views[place];
+                view.cursor = view.through + 1;
+                view.window = crate::limits::WINDOW_MESSAGES;
+                view.resent = 0;
+                view.moved_at = self.now;
+            }
+        }
+        self.recount();
+    }
+
+    /// A peer without its place learns of streams from welcomes, which say where it stands in them.
+    fn takes_have_of(&self, from: Member, have: &Have) -> bool {
+        let opens = self.wants.is_empty() || have.purged == 0;
+        (self.takes_data_of(from) && opens) || self.find(have.stream).is_some()
+    }
+
+    fn take_promises(&mut self, from: Member, status: &Status) {
+        if !self.takes_data_of(from) {
+            return;
+        }
+        for (index, about) in status.members.iter().enumerate() {
+            let member = Member::new(index);
+            let origin = &mut self.origins[index];
+            let current = about.announced == origin.incarnation && about.incarnation == origin.incarnation;
+            if current && index != self.settings.me.index() && origin.announced < about.announced {
+                origin.announced = about.announced;
+                if let Some(stream) = origin.streams.last()
+                    && stream.id.incarnation == origin.incarnation
+                {
+                    origin.horizon = origin.horizon.max(stream.last_stamp);
+                }
+            }
+            let promise = Promise {
+                incarnation: about.incarnation,
+                clock: about.horizon,
+                sent: about.sent,
+            };
+            if about.announced == about.incarnation {
+                self.note_promise(member, promise);
+            }
+        }
+    }
+
+    /// Notes that a member lives in a later incarnation than known.
+    pub(super) fn supersede(&mut self, member: Member, incarnation: u64, out: &mut Vec<Output>) {
+        let known = self.origins[member.index()].incarnation;
+        if incarnation <= known {
+            return;
+        }
+        if member == self.settings.me {
+            self.origins[member.index()].incarnation = incarnation;
+            out.push(Output::Refused(Refusal::Superseded { incarnation }));
+            return;
+        }
+        self.new_incarnation(member, incarnation);
+    }
+}

@@ -1,0 +1,69 @@
+//! Every bound of the group: its name, its unit, and what it is for.
+//!
+//! Times are microseconds of the driver's monotonic clock, the unit of the `now` given to
+//! [`Peer::step`](crate::core::Peer::step).
+
+/// Most members of a group: member sets are one 64-bit word.
+pub const MEMBERS_MAX: usize = 64;
+
+/// Most messages of one sender that may be on their way to a connected member which has not acknowledged them.
+/// Beyond it that member is fed from the store as it acknowledges, and the local sender waits.
+pub const WINDOW_MESSAGES: u64 = 16 * 1024;
+
+/// The same bound in bytes of payload.
+pub const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Window after something seems lost, in messages: it doubles with every sign of progress.
+pub const WINDOW_AFTER_LOSS: u64 = 32;
+
+/// How far above a gap in one sender's sequence messages are kept, in messages. Later ones are dropped and asked
+/// for again.
+pub const HOLD_MAX: u64 = WINDOW_MESSAGES;
+
+/// Messages kept for members that do not have them, over all senders. Beyond it the oldest are given up and the
+/// member that was away so long is told which.
+pub const RETAIN_MESSAGES: u64 = 1_000_000;
+
+/// The same bound in bytes of payload.
+pub const RETAIN_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Messages received before an acknowledgement is sent without waiting for [`ACK_AFTER`].
+pub const ACK_MESSAGES: u64 = 1024;
+
+/// Bytes received before an acknowledgement is sent without waiting for [`ACK_AFTER`].
+pub const ACK_BYTES: u64 = WINDOW_BYTES / 8;
+
+/// An acknowledgement follows the first unacknowledged message after this time: many share one.
+pub const ACK_AFTER: u64 = 10_000;
+
+/// Silence after which a member says that it is alive (its whole status).
+pub const HEARTBEAT_AFTER: u64 = 200_000;
+
+/// Silence after which a member is suspected. Suspicion informs people and lets others relay sooner, nothing else.
+pub const SUSPECT_AFTER: u64 = 1_000_000;
+
+/// A message sent and not acknowledged for this long is sent again, then after twice this time, and so on.
+pub const RESEND_AFTER: u64 = 250_000;
+
+/// Most doublings of [`RESEND_AFTER`].
+pub const RESEND_DOUBLINGS_MAX: u32 = 3;
+
+/// A member relays a message to one that still lacks it after this time, although somebody else should have sent
+/// it; members with a higher number wait one [`RELAY_STEP`] more each, so that not all do it at once.
+pub const RELAY_AFTER: u64 = 400_000;
+
+/// See [`RELAY_AFTER`].
+pub const RELAY_STEP: u64 = 100_000;
+
+/// How often a member looks for what others still lack.
+pub const REPAIR_EVERY: u64 = 20_000;
+
+/// In total order, a delivery that waits longer than this is reported with the members it waits for.
+pub const WAIT_TOLD_AFTER: u64 = 1_000_000;
+
+/// Superseded incarnations of one member that are kept open for what others may lack of them. Beyond it the oldest
+/// is closed, and what is missing of it is told.
+pub const OLD_INCARNATIONS_MAX: usize = 8;
+
+/// Gaps of one sender's sequence that an acknowledgement lists; the rest is asked for again.
+pub const GAPS_TOLD_MAX: usize = 16;
