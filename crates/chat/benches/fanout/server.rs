@@ -77,8 +77,12 @@ impl Kind {
 }
 
 /// The chat server's protections that a load from one address must not meet.
-const CHAT_LIFTED: [&str; 4] =
-    ["--connections-per-address-max", CONNECTIONS_MAX, "--flood-rate", "0"];
+const CHAT_LIFTED: [&str; 4] = [
+    "--connections-per-address-max",
+    CONNECTIONS_MAX,
+    "--flood-rate",
+    "0",
+];
 
 /// A running server. Dropping it ends it at once.
 pub(crate) struct Server {

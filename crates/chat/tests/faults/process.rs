@@ -1,0 +1,428 @@
+//! The real program: its start, its end, and what it leaves behind.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use proto::net::Stream;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::stage::{Wire, check_conversation, connect, patiently, sized};
+
+/// How long the program may take to notice something. Never reached when all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server of its own process. Dropping it ends it at once.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn chat(flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
+    command.args(["--listen", "127.0.0.1:0"]).args(flags);
+    command
+}
+
+impl Program {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        let address = first
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{first:?}"));
+        let address = address.parse().unwrap();
+        Self { child, address }
+    }
+
+    async fn open(&self) -> Wire {
+        Wire::greeted(Stream::Tcp(connect(self.address).await)).await
+    }
+
+    async fn join(&self, name: &str) -> Wire {
+        let mut wire = self.open().await;
+        wire.join(name).await;
+        wire
+    }
+
+    async fn check_alive(&self) {
+        let (mut ana, mut bia) = (self.open().await, self.open().await);
+        check_conversation(&mut ana, &mut bia).await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// What it says on stderr until it is gone, and its exit code.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut talk = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut talk)
+            .unwrap();
+        (self.child.wait().unwrap().code(), talk)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A start that must fail: with exit code 1, nothing on stdout, and a hint that says `hint`.
+fn check_refused_start(command: &mut Command, hint: &str) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let talk = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{talk}");
+    assert!(stdout.is_empty());
+    assert!(
+        talk.contains("error:") && talk.contains("hint:") && talk.contains(hint),
+        "{talk}"
+    );
+}
+
+#[tokio::test]
+async fn a_data_directory_has_one_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let first = Program::start(chat(&["--data", data]));
+    check_refused_start(&mut chat(&["--data", data]), "--data");
+    first.check_alive().await;
+    first.signal(Signal::TERM);
+    assert_eq!(first.ended().0, Some(0));
+    Program::start(chat(&["--data", data])).check_alive().await;
+}
+
+#[test]
+fn a_data_directory_that_cannot_be() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let below = file.path().join("data");
+    check_refused_start(&mut chat(&["--data", below.to_str().unwrap()]), "--memory");
+    check_refused_start(&mut chat(&["--data", "/proc/no/such/place"]), "--data");
+}
+
+#[test]
+fn an_address_that_is_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
+    check_refused_start(command.args(["--memory", "--listen", &address]), "--listen");
+    check_refused_start(
+        command.args(["--log", "info"]).env("CHAT_DATA", "unused"),
+        "--listen",
+    );
+}
+
+#[test]
+fn flags_are_environment_variables_too() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
+    let program = Program::start({
+        command.env("CHAT_LISTEN", "127.0.0.1:0").arg("--memory");
+        command
+    });
+    assert_ne!(program.address.port(), 50000);
+}
+
+/// A disk without room (files of this process may have 256 KiB): the chat goes on, the history says so, and the log
+/// has a hint.
+#[tokio::test]
+async fn a_full_disk_does_not_stop_the_chat() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 256; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_chat"),
+        ])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--flood-rate",
+            "0",
+            "--flush-interval",
+            "10ms",
+            "--data",
+        ])
+        .arg(dir.path());
+    let program = Program::start(command);
+    let (mut ana, mut bia) = (program.join("Ana").await, program.join("Bia").await);
+    ana.event("entered").await;
+    let text = "x".repeat(4000);
+    let begun = Instant::now();
+    let mut seq = 2;
+    loop {
+        seq += 1;
+        assert_eq!(ana.ok(json!({"op": "say", "text": text})).await["seq"], seq);
+        assert_eq!(bia.event("said").await["seq"], seq);
+        if let Err(code) = ana.ask(json!({"op": "history"})).await {
+            assert_eq!(code, "history_unavailable");
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the disk never became full");
+    }
+    assert_eq!(
+        ana.ask(json!({"op": "register", "password": "sesame street"}))
+            .await,
+        Err("history_unavailable".into())
+    );
+    program.check_alive().await;
+    program.signal(Signal::TERM);
+    let (_, talk) = program.ended();
+    assert!(talk.contains("hint:"), "{talk}");
+}
+
+/// Ten members talk as fast as they can, and the server is told to end: every acknowledged text has reached
+/// everybody, and the program ends in order within the grace period.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_drains() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(chat(&[
+        "--flood-rate",
+        "0",
+        "--data",
+        dir.path().to_str().unwrap(),
+    ]));
+    let mut members = Vec::new();
+    for n in 0..10 {
+        members.push(program.join(&format!("member {n}")).await);
+    }
+    let mut talking = JoinSet::new();
+    for mut wire in members {
+        talking.spawn(async move {
+            for id in 0..100_000 {
+                let text = format!("{{\"id\":{id},\"op\":\"say\",\"text\":\"{id}\"}}\n");
+                if wire.try_send(text).await.is_err() {
+                    break;
+                }
+                if id % 50 == 0 && wire.try_send("\n").await.is_err() {
+                    break;
+                }
+            }
+            wire.rest().await
+        });
+    }
+    // The load is on once a bystander has heard a thousand texts.
+    let mut bystander = program.join("bystander").await;
+    for _ in 0..1000 {
+        bystander.event("said").await;
+    }
+    let begun = Instant::now();
+    program.signal(Signal::TERM);
+    let (code, talk) = tokio::task::spawn_blocking(|| program.ended()).await.unwrap();
+    assert_eq!(code, Some(0), "{talk}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "it took {:?}",
+        begun.elapsed()
+    );
+
+    let heard = String::from_utf8(bystander.rest().await).unwrap();
+    let heard: std::collections::BTreeSet<u64> =
+        heard.lines().filter_map(|line| number(line, "said")).collect();
+    let mut acknowledged = 0;
+    for lines in patiently(talking.join_all()).await {
+        let lines = String::from_utf8_lossy(&lines).into_owned();
+        for line in lines.lines() {
+            let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else {
+                continue;
+            };
+            if let Some(seq) = line["ok"]["seq"].as_u64() {
+                acknowledged += 1;
+                assert!(
+                    heard.contains(&seq) || seq <= *heard.first().unwrap(),
+                    "{seq} was acknowledged and not heard"
+                );
+            }
+        }
+    }
+    assert!(acknowledged > 0);
+}
+
+/// The number of a room's event, if the line is one of this kind.
+fn number(line: &str, event: &str) -> Option<u64> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    (line["event"] == event).then(|| line["seq"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let program = Program::start(chat(&[
+        "--memory",
+        "--flood-rate",
+        "0",
+        "--grace",
+        "60s",
+        "--slow-timeout",
+        "0",
+    ]));
+    // A member that reads nothing, and has more to read than the system holds for it, keeps the server waiting.
+    let _stuck = program.join("stuck").await;
+    let mut ana = program.join("Ana").await;
+    let text = "x".repeat(8000);
+    for _ in 0..2000 {
+        ana.ok(json!({"op": "say", "text": text})).await;
+    }
+    program.signal(Signal::INT);
+    assert_eq!(ana.error_event().await, "shutting_down");
+    program.signal(Signal::INT);
+    let begun = Instant::now();
+    let (code, talk) = program.ended();
+    assert_eq!(code, Some(130), "{talk}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "it waited for the grace period"
+    );
+}
+
+/// What was acknowledged and shown has a number that never comes again, and what is older than the flush interval is
+/// still there.
+#[tokio::test]
+async fn after_kill_9_numbers_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = [
+        "--flood-rate",
+        "0",
+        "--flush-interval",
+        "50ms",
+        "--data",
+        dir.path().to_str().unwrap(),
+    ];
+    let mut last = 0;
+    for round in 0..3 {
+        let program = Program::start(chat(&flags));
+        let mut ana = program.join("Ana").await;
+        for n in 0..500 {
+            let seq = ana.ok(json!({"op": "say", "text": format!("{round} {n}")})).await["seq"]
+                .as_u64()
+                .unwrap();
+            assert!(seq > last, "{seq} comes again, {last} was shown");
+            last = seq;
+        }
+        program.signal(Signal::KILL);
+        drop(program.ended());
+    }
+    let program = Program::start(chat(&flags));
+    let mut ana = program.join("Ana").await;
+    let page = ana.ok(json!({"op": "history", "after": 0, "limit": 500})).await;
+    let numbers: Vec<u64> = page["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect();
+    assert!(
+        !numbers.is_empty() && numbers.is_sorted_by(|a, b| a < b),
+        "{numbers:?}"
+    );
+    program.check_alive().await;
+}
+
+/// Connections that vanish with a reset, joined or not, in mid-line or not: afterwards the process has the file
+/// descriptors, threads and memory it had before. 10,000 of them; 600 without `ANTES_SLOW=1`.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn abrupt_closes_leave_nothing_behind() {
+    let program = Program::start(chat(&["--memory", "--flood-rate", "0", "--log", "warn"]));
+    let mut ana = program.join("Ana").await;
+    let vanish = async |count: usize| {
+        for n in 0..count {
+            let stream = connect(program.address).await;
+            stream.set_zero_linger().unwrap();
+            if n % 3 == 0 {
+                continue;
+            }
+            let mut wire = Wire::greeted(Stream::Tcp(stream)).await;
+            let _ = wire
+                .ok(json!({"op": "join", "name": format!("visitor {n}"), "room": "elsewhere"}))
+                .await;
+            if n % 3 == 1 {
+                wire.send("{\"id\":9,\"op\":\"say\",\"te").await;
+            }
+        }
+    };
+    // The allocator, the room and the runtime have what they need after a first crowd.
+    vanish(300).await;
+    let before = settled(&program, None);
+    vanish(sized(10_000, 600)).await;
+    let after = settled(&program, Some(before));
+    assert_eq!(
+        (after.descriptors, after.threads),
+        (before.descriptors, before.threads)
+    );
+    // What is left is the stored log of the visits, some 250 bytes for each.
+    let log_kib = sized(10_000, 600) as u64 / 2;
+    assert!(
+        after.memory_kib <= before.memory_kib + log_kib + 4096,
+        "{before:?} became {after:?}"
+    );
+    ana.ok(json!({"op": "say", "text": "unhurt"})).await;
+    assert_eq!(
+        ana.ok(json!({"op": "who", "room": "elsewhere"})).await["members"],
+        json!([])
+    );
+    program.check_alive().await;
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Footprint {
+    descriptors: usize,
+    threads: usize,
+    memory_kib: u64,
+}
+
+/// The process's footprint once it has as few descriptors as `wanted`, or once they no longer change.
+#[cfg(target_os = "linux")]
+fn settled(program: &Program, wanted: Option<Footprint>) -> Footprint {
+    let begun = Instant::now();
+    let mut last = footprint(program.child.id());
+    loop {
+        // Another process is watched: there is nothing to wait on but its state.
+        std::thread::sleep(Duration::from_millis(50));
+        let now = footprint(program.child.id());
+        let settled = match wanted {
+            Some(wanted) => now.descriptors <= wanted.descriptors,
+            None => now.descriptors == last.descriptors,
+        };
+        if settled || begun.elapsed() > PATIENCE {
+            return now;
+        }
+        last = now;
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn footprint(process: u32) -> Footprint {
+    let of = Path::new("/proc").join(process.to_string());
+    let status = std::fs::read_to_string(of.join("status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    Footprint {
+        descriptors: std::fs::read_dir(of.join("fd")).unwrap().count(),
+        threads: field("Threads:") as usize,
+        memory_kib: field("VmRSS:"),
+    }
+}
