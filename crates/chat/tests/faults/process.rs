@@ -41,9 +41,8 @@ impl Program {
             .unwrap();
         let address = first
             .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("{first:?}"));
-        let address = address.parse().unwrap();
+            .parse()
+            .unwrap_or_else(|_| panic!("the first line is no address: {first:?}"));
         Self { child, address }
     }
 
