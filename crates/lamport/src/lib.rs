@@ -12,6 +12,7 @@
 //! | serve requests in that order | [`OrderedLock`] |
 //! | record what happened, and read it back | [`trace`] |
 //! | prove a run right from its traces | [`check`] |
+//! | see it: diagrams, tables, figures | [`view`] |
 //!
 //! ```
 //! use lamport::{Clock, ProcessId, Stamp};
@@ -35,6 +36,7 @@ mod ordered_lock;
 mod process;
 mod stamp;
 pub mod trace;
+pub mod view;
 
 pub use clock::{Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX, after_receive, after_send};
 pub use ordered_lock::{Lock, OrderedGuard, OrderedLock};

@@ -49,6 +49,7 @@
 //! Measured on the 4-core machine of `docs/`, `cargo bench -p lamport --bench figures`, events of about 190 bytes: see
 //! [`Tracer`].
 
+mod canonical;
 mod event;
 pub mod facts;
 mod json;
@@ -57,7 +58,10 @@ mod reader;
 mod recorder;
 pub mod table;
 
+pub(crate) use json::acts_on_a_terminal;
+
 pub use event::{Event, Kind, Message, Record, Service, Summary, TraceEvent};
 pub use facts::{Fact, Value};
+pub use limits::LINE_BYTES_MAX;
 pub use reader::{ReadError, ReadProblem, Reader};
 pub use recorder::{CloseError, Tracer};

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::canonical;
 use super::event::{Kind, Record, Service, Summary, TraceEvent};
 use super::facts::{Fact, Value};
 use super::limits::LINE_BYTES_MAX;
@@ -197,6 +198,18 @@ impl<R: BufRead> Iterator for Reader<R> {
 }
 
 fn parse(line: &[u8]) -> Result<Record<'_>, ReadProblem> {
+    let Some(event) = canonical::parse(line) else {
+        return general(line);
+    };
+    process::validate(&event.process)?;
+    if event.lamport > TIME_MAX {
+        return Err(ReadProblem::Time(event.lamport));
+    }
+    Ok(Record::Event(event))
+}
+
+/// Any JSON of the form of a record.
+pub(super) fn general(line: &[u8]) -> Result<Record<'_>, ReadProblem> {
     let raw: Raw<'_> = serde_json::from_slice(line)?;
     if raw.closed == Some(true) {
         return Ok(Record::Closed(Summary {

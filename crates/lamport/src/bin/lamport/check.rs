@@ -1,0 +1,115 @@
+//! `lamport check`: the verdict and what shows it.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use lamport::check::{Check, Merge, Report, Violation};
+
+use crate::args;
+use crate::input;
+
+/// True if the run breaks no rule.
+pub(crate) fn run(arguments: &args::Check) -> anyhow::Result<bool> {
+    let files = &arguments.files.files;
+    let (mut merge, progress) = input::open(files)?;
+    let verdict = merge.check(Check::new(arguments.options()));
+    progress.finish_and_clear();
+    let (passed, text) = match verdict? {
+        Ok(report) if arguments.json => (true, json_report(&report)),
+        Ok(report) => (true, passed(&report)),
+        Err(violation) if arguments.json => (false, json_violation(&violation, &merge)),
+        Err(violation) => (false, broken(&violation, &merge, files)),
+    };
+    input::output(None, &text)?;
+    Ok(passed)
+}
+
+fn passed(report: &Report) -> String {
+    let mut text = format!(
+        "ok: {} events of {} processes break no rule\n",
+        report.events, report.processes
+    );
+    let checked = [
+        (report.matched, "receives are later than their sends"),
+        (
+            report.room_events,
+            "numbered events of chat rooms are in order, without gap or double",
+        ),
+        (report.legs, "legs and balances of the bank add up"),
+        (report.deliveries, "multicast deliveries keep integrity and order"),
+    ];
+    for (count, says) in checked.iter().filter(|(count, _)| *count > 0) {
+        let _ = writeln!(text, "{count:>12} {says}");
+    }
+    let mut unproved = report
+        .unproved
+        .iter()
+        .map(|(what, count)| (*count, *what))
+        .collect::<Vec<_>>();
+    if report.dropped > 0 {
+        unproved.push((report.dropped, "events that the recorder dropped"));
+    }
+    if report.unfinished > 0 {
+        unproved.push((
+            report.unfinished as u64,
+            "traces that do not end with `closed`: killed, or running still",
+        ));
+    }
+    if !unproved.is_empty() {
+        text.push_str("unproved, for want of events:\n");
+    }
+    for (count, what) in unproved {
+        let _ = writeln!(text, "{count:>12} {what}");
+    }
+    text
+}
+
+fn broken(violation: &Violation, merge: &Merge<'_>, files: &[PathBuf]) -> String {
+    let mut text = format!(
+        "broken: {}\n  {}\n  rule: {}\n",
+        violation.rule,
+        violation.says,
+        violation.rule.says()
+    );
+    for witness in &violation.events {
+        let (source, line) = (witness.place.source(), witness.place.line());
+        let _ = writeln!(text, "  {}:{line}: {}", merge.name(source), witness.what);
+        if let Some(line) = input::line(&files[source as usize], line) {
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+    text
+}
+
+fn json_report(report: &Report) -> String {
+    let Report {
+        events,
+        processes,
+        matched,
+        room_events,
+        legs,
+        deliveries,
+        unproved,
+        dropped,
+        unfinished,
+        ..
+    } = report;
+    let value = serde_json::json!({
+        "ok": true, "events": events, "processes": processes, "matched": matched, "room_events": room_events,
+        "legs": legs, "deliveries": deliveries, "unproved": unproved, "dropped": dropped, "unfinished": unfinished,
+    });
+    format!("{value}\n")
+}
+
+fn json_violation(violation: &Violation, merge: &Merge<'_>) -> String {
+    let events: Vec<_> = (violation.events.iter())
+        .map(|witness| {
+            let place = witness.place;
+            serde_json::json!({ "file": merge.name(place.source()), "line": place.line(), "what": witness.what })
+        })
+        .collect();
+    let value = serde_json::json!({
+        "ok": false, "rule": violation.rule.name(), "says": violation.says, "events": events,
+    });
+    format!("{value}\n")
+}

@@ -1,0 +1,72 @@
+//! Opening the traces, with a progress bar where reading them takes long enough to wonder.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use lamport::check::Merge;
+use lamport::trace::LINE_BYTES_MAX;
+
+/// From so many bytes on, about half a second of work, a progress bar shows; only ever on a terminal.
+const PROGRESS_BYTES_MIN: u64 = 64 << 20;
+
+/// The traces, ready to be read, and the bar to be cleared when they are.
+pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<(Merge<'static>, ProgressBar)> {
+    let mut opened = Vec::new();
+    let mut bytes = 0;
+    for path in files {
+        let file = File::open(path).with_context(|| {
+            format!(
+                "cannot open {}; hint: give the files that the services wrote with --trace",
+                path.display()
+            )
+        })?;
+        bytes += file.metadata().map_or(0, |metadata| metadata.len());
+        opened.push((path.display().to_string(), file));
+    }
+    let progress = if bytes < PROGRESS_BYTES_MIN {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(bytes)
+    };
+    let style = "{bar:40} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left";
+    progress.set_style(ProgressStyle::with_template(style).expect("the template is well formed"));
+    let mut merge = Merge::new();
+    for (name, file) in opened {
+        merge.add(
+            &name,
+            BufReader::with_capacity(128 * 1024, progress.wrap_read(file)),
+        )?;
+    }
+    Ok((merge, progress))
+}
+
+/// A line of a trace as it stands there, bounded; `None` if it cannot be read again.
+pub(crate) fn line(path: &Path, number: u64) -> Option<String> {
+    let mut input = BufReader::new(File::open(path).ok()?);
+    for _ in 1..number {
+        input.skip_until(b'\n').ok()?;
+    }
+    let mut line = Vec::new();
+    std::io::Read::take(input, LINE_BYTES_MAX as u64)
+        .read_until(b'\n', &mut line)
+        .ok()?;
+    let text = String::from_utf8_lossy(&line);
+    // A trace of ours holds nothing that acts on a terminal; somebody else's may.
+    Some(
+        text.trim_end()
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect(),
+    )
+}
+
+/// Writes to the file, or to stdout if there is none.
+pub(crate) fn output(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
+    match path {
+        None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
+        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+    }
+}

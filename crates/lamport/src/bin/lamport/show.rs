@@ -1,0 +1,160 @@
+//! Everything that shows a run: diagram, table, ShiViz's log, figures. All return true: nothing can be broken.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, presets};
+use lamport::check::Rule;
+use lamport::view::{self, Run, Stats};
+
+use crate::args::{Diagram, Files, Part, Shiviz};
+use crate::input;
+
+/// Columns of a terminal that does not tell.
+const WIDTH_DEFAULT: usize = 100;
+
+pub(crate) fn rules() -> anyhow::Result<bool> {
+    let mut text = String::new();
+    for rule in Rule::ALL {
+        let _ = writeln!(text, "{:<26} {}", rule.name(), rule.says());
+    }
+    input::output(None, &text)?;
+    Ok(true)
+}
+
+pub(crate) fn diagram(arguments: &Diagram) -> anyhow::Result<bool> {
+    let run = read(&arguments.part)?;
+    let picture = if arguments.text {
+        view::text(&run, terminal_width())
+    } else {
+        view::svg(&run, &arguments.style())
+    };
+    input::output(arguments.output.as_deref(), &picture)?;
+    Ok(true)
+}
+
+pub(crate) fn table(arguments: &Part) -> anyhow::Result<bool> {
+    let table = view::table(&read(arguments)?);
+    let mut shown = comfy_table::Table::new();
+    shown
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(&table.header)
+        .add_rows(&table.rows);
+    for column in shown.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    input::output(None, &format!("{shown}\n"))?;
+    Ok(true)
+}
+
+pub(crate) fn shiviz(arguments: &Shiviz) -> anyhow::Result<bool> {
+    let run = read(&arguments.part)?;
+    input::output(arguments.output.as_deref(), &view::shiviz(&run))?;
+    eprintln!(
+        "{} events; regular expression (also the file's first line): {}",
+        run.events.len(),
+        view::SHIVIZ_PATTERN
+    );
+    Ok(true)
+}
+
+pub(crate) fn stats(arguments: &Files) -> anyhow::Result<bool> {
+    let (mut merge, progress) = input::open(&arguments.files)?;
+    let stats = Stats::read(&mut merge);
+    progress.finish_and_clear();
+    input::output(None, &figures(&stats?))?;
+    Ok(true)
+}
+
+fn read(part: &Part) -> anyhow::Result<Run> {
+    let (mut merge, progress) = input::open(&part.files.files)?;
+    let run = Run::read(&mut merge, &part.filter());
+    progress.finish_and_clear();
+    let run = run?;
+    if run.left_out > 0 {
+        eprintln!(
+            "{} later events are left out; hint: choose with --process, --from and --to, or raise --events-max",
+            run.left_out
+        );
+    }
+    if run.dropped > 0 {
+        eprintln!(
+            "{} events are missing from the traces: the recorder dropped them",
+            run.dropped
+        );
+    }
+    Ok(run)
+}
+
+fn figures(stats: &Stats) -> String {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(["process", "sends", "receives", "local", "first", "last"]);
+    for (name, process) in &stats.processes {
+        let numbers = [
+            process.sends,
+            process.receives,
+            process.locals,
+            process.first,
+            process.last,
+        ];
+        table.add_row(std::iter::once(name.clone()).chain(numbers.iter().map(u64::to_string)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n");
+    let mut labels: Vec<_> = stats.labels.iter().collect();
+    labels.sort_by_key(|(label, count)| (std::cmp::Reverse(**count), *label));
+    let often: Vec<_> = labels
+        .iter()
+        .take(8)
+        .map(|(label, count)| format!("{label} {count}"))
+        .collect();
+    let _ = writeln!(text, "most often: {}", often.join(", "));
+    if let Some((first, last)) = stats.span_us {
+        let seconds = (last - first) as f64 / 1e6;
+        let start = i64::try_from(first)
+            .ok()
+            .and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+        let start = start.map_or_else(String::new, |start| format!(" from {start:.3}"));
+        let rate = if seconds > 0.0 {
+            format!(", {:.0} a second", stats.events as f64 / seconds)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "{} events in {seconds:.3} s{start}{rate}", stats.events);
+    }
+    let quantile = |share| stats.latency.quantile_us(share);
+    if let (Some(half), Some(most), Some(all)) = (quantile(0.5), quantile(0.99), quantile(1.0)) {
+        let _ = writeln!(
+            text,
+            "{} messages took p50 {half} µs, p99 {most} µs, at most {all} µs (to 1/16, on the processes' wall clocks)",
+            stats.latency.count
+        );
+    }
+    if stats.latency.backwards > 0 {
+        let _ = writeln!(
+            text,
+            "{} seem to arrive before they were sent: the wall clocks differ",
+            stats.latency.backwards
+        );
+    }
+    if stats.dropped > 0 {
+        let _ = writeln!(
+            text,
+            "{} events are missing: the recorder dropped them",
+            stats.dropped
+        );
+    }
+    text
+}
+
+fn terminal_width() -> usize {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    columns
+        .or_else(|| comfy_table::Table::new().width().map(usize::from))
+        .unwrap_or(WIDTH_DEFAULT)
+}

@@ -1,0 +1,154 @@
+//! The run of the seeds, seen in every way.
+
+use super::*;
+
+/// «P1 sends; P2 sends; P3 sends», each after the previous message was delivered everywhere.
+const RUN: &str = r#"{"process":"P1","lamport":1,"kind":"send","message":"P1@1","label":"sent: Olá a todos!","at_us":1000000,"service":"multicast"}
+{"process":"P2","lamport":2,"kind":"receive","message":"P1@1","label":"delivered","at_us":1000120,"service":"multicast"}
+{"process":"P3","lamport":2,"kind":"receive","message":"P1@1","label":"delivered","at_us":1000180,"service":"multicast"}
+{"process":"P2","lamport":3,"kind":"send","message":"P2@3","label":"sent: <b>","at_us":3000000,"service":"multicast"}
+{"process":"P1","lamport":4,"kind":"receive","message":"P2@3","label":"delivered","at_us":3000100,"service":"multicast"}
+{"process":"P3","lamport":4,"kind":"receive","message":"P2@3","label":"delivered","at_us":3000140,"service":"multicast"}
+{"process":"P3","lamport":5,"kind":"send","message":"P3@5","label":"sent","at_us":3000500,"service":"multicast"}
+{"process":"P1","lamport":6,"kind":"receive","message":"P3@5","label":"delivered","at_us":3000600,"service":"multicast"}
+{"process":"P2","lamport":6,"kind":"receive","message":"P3@5","label":"delivered","at_us":3000610,"service":"multicast"}
+{"closed":true,"written":9,"dropped":0}
+"#;
+
+fn read(trace: &str, filter: &Filter) -> Run {
+    let mut merge = Merge::new();
+    merge.add("run", trace.as_bytes()).unwrap();
+    Run::read(&mut merge, filter).unwrap()
+}
+
+#[test]
+fn the_table_of_the_seeds() {
+    let table = table(&read(RUN, &Filter::default()));
+    assert_eq!(table.header, ["event", "P1", "P2", "P3"]);
+    assert_eq!(
+        table.rows,
+        [
+            ["P1: sent: Olá a todos!", "1 send", "2", "2"],
+            ["P2: sent: <b>", "4", "3 send", "4"],
+            ["P3: sent", "6", "6", "5 send"],
+        ]
+    );
+}
+
+#[test]
+fn the_diagram_in_characters() {
+    let expected = "  time  P1              P2              P3
+     1  ●               │               │               P1 sent: Olá a todos!
+     2  ├──────────────▶○               │               P2 delivered ← P1@1
+     2  ├───────────────┼──────────────▶○               P3 delivered ← P1@1
+     3  │               ●               │               P2 sent: <b>
+     4  ○◀──────────────┤               │               P1 delivered ← P2@3
+     4  │               ├──────────────▶○               P3 delivered ← P2@3
+     5  │               │               ●               P3 sent
+     6  ○◀──────────────┼───────────────┤               P1 delivered ← P3@5
+     6  │               ○◀──────────────┤               P2 delivered ← P3@5
+";
+    assert_eq!(text(&read(RUN, &Filter::default()), 90), expected);
+}
+
+#[test]
+fn vector_clocks_for_shiviz() {
+    let log = shiviz(&read(RUN, &Filter::default()));
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(
+        lines[..4],
+        [
+            SHIVIZ_PATTERN,
+            "",
+            "sent: Olá a todos! (Lamport 1)",
+            r#"P1 {"P1":1}"#
+        ]
+    );
+    assert_eq!(
+        lines[lines.len() - 2..],
+        ["delivered (Lamport 6)", r#"P2 {"P1":1, "P2":3, "P3":3}"#]
+    );
+    assert_eq!(lines.len(), 2 + 2 * 9);
+}
+
+#[test]
+fn the_svg_shows_every_event_and_message_and_texts_stay_texts() {
+    let run = read(RUN, &Filter::default());
+    for axis in [Axis::Logical, Axis::Wall] {
+        let svg = svg(
+            &run,
+            &Style {
+                axis,
+                ..Style::default()
+            },
+        );
+        assert_eq!(svg.matches("<g><title>").count(), 9);
+        assert_eq!(svg.matches("marker-end").count(), 6);
+        assert!(svg.contains("sent: &lt;b&gt;") && !svg.contains("<b>"));
+        assert_eq!(
+            svg.contains("⋮ 2.00 s"),
+            axis == Axis::Wall,
+            "the pause is shortened"
+        );
+    }
+}
+
+#[test]
+fn a_filter_shows_a_part() {
+    let filter = Filter {
+        processes: vec!["P1".into(), "P3*".into()],
+        from: 2,
+        to: 5,
+        events_max: 3,
+    };
+    let run = read(RUN, &filter);
+    assert_eq!(run.processes, ["P1", "P3"]);
+    assert_eq!(
+        run.events.iter().map(|event| event.lamport).collect::<Vec<_>>(),
+        [2, 4, 4]
+    );
+    assert_eq!((run.left_out, run.arrows.len()), (1, 0));
+}
+
+#[test]
+fn folding_keeps_every_message_going_down() {
+    let mut trace = String::new();
+    for n in 1..=400u64 {
+        trace += &format!(
+            "{{\"process\":\"P1\",\"lamport\":{n},\"kind\":\"send\",\"message\":\"P1@{n}\",\"label\":\"a\"}}\n"
+        );
+        trace += &format!(
+            "{{\"process\":\"P2\",\"lamport\":{},\"kind\":\"receive\",\"message\":\"P1@{n}\",\"label\":\"a\"}}\n",
+            n + 1
+        );
+    }
+    trace +=
+        "{\"process\":\"P2\",\"lamport\":402,\"kind\":\"send\",\"message\":\"P2@402\",\"label\":\"b\"}\n";
+    trace +=
+        "{\"process\":\"P1\",\"lamport\":403,\"kind\":\"receive\",\"message\":\"P2@402\",\"label\":\"b\"}\n";
+    let run = read(&trace, &Filter::default());
+    let layout = layout::Layout::new(&run, &Style::default());
+    assert_eq!(layout.nodes.len(), 4);
+    assert_eq!(
+        layout
+            .arrows
+            .iter()
+            .map(|(_, _, count)| *count)
+            .collect::<Vec<_>>(),
+        [400, 1]
+    );
+    assert!(
+        layout
+            .arrows
+            .iter()
+            .all(|(from, to, _)| layout.nodes[*from].y < layout.nodes[*to].y)
+    );
+    let whole = layout::Layout::new(
+        &run,
+        &Style {
+            fold: Fold::Never,
+            ..Style::default()
+        },
+    );
+    assert_eq!(whole.nodes.len(), 802);
+}
