@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Axis, Fold, Run, Style};
-use crate::trace::Kind;
 
 /// From so many events on, a diagram is folded unless asked otherwise: what still fits a few screens.
 const FOLD_EVENTS_MIN: usize = 600;
 
 /// Pixels from row to row of the logical axis.
-pub(super) const ROW: f64 = 26.0;
+pub(super) const ROW: f64 = 30.0;
 
 /// One mark on a process's line: an event, or several that are alike.
 #[derive(Debug, Clone)]
@@ -147,7 +146,8 @@ impl Layout {
 
     /// Wall time, with pauses shortened and events of one process kept apart.
     fn by_wall(&mut self, run: &Run) {
-        const APART: f64 = 17.0;
+        const APART: f64 = ROW - 2.0;
+        const STEP: f64 = 18.0;
         const PAUSE: f64 = 70.0;
         const TICK: f64 = 80.0;
         let at = |node: &Node| run.events[node.events[0]].at_us;
@@ -167,7 +167,7 @@ impl Layout {
         for index in order {
             let node = &mut self.nodes[index];
             let time = run.events[node.events[0]].at_us;
-            let step = (time - now) as f64 / usual * APART;
+            let step = (time - now) as f64 / usual * STEP;
             if step > PAUSE {
                 self.breaks.push((y + PAUSE / 2.0, duration(time - now)));
             }
@@ -192,14 +192,5 @@ pub(super) fn duration(us: u64) -> String {
         0..1000 => format!("{us} µs"),
         1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
         _ => format!("{:.2} s", us as f64 / 1e6),
-    }
-}
-
-/// The word for a kind, by what the node's mark looks like.
-pub(super) const fn mark(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Send => "s",
-        Kind::Receive => "r",
-        Kind::Local => "l",
     }
 }

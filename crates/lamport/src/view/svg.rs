@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::layout::{Layout, Node, mark};
+use super::layout::{Layout, Node, ROW};
 use super::{Run, Style, Theme, cut};
+use crate::trace::Kind;
 
 /// Pixels above the first row: title and names.
 const TOP: f64 = 84.0;
@@ -11,10 +12,12 @@ const TOP: f64 = 84.0;
 const GUTTER: f64 = 76.0;
 const BOTTOM: f64 = 44.0;
 /// The names are repeated after so many pixels, about a screen.
-const NAMES_EVERY: f64 = 760.0;
+const NAMES_EVERY: f64 = 24.0 * ROW;
 /// Pixels a character of a label takes on average.
 const CHARACTER: f64 = 6.4;
 const COLOURS: usize = 8;
+/// More arrows than this are a crowd.
+const CROWD_MIN: usize = 300;
 
 const LIGHT: &str = "svg{background:#fff}.bg{fill:#fff}text{fill:#1d2530}.h{stroke:#fff}.m{fill:#667085}.line{stroke:#c5ccd8}\
 .rule{stroke:#eef1f5}.r{fill:#fff}\
@@ -29,7 +32,7 @@ const DARK: &str = "svg{background:#12161d}.bg{fill:#12161d}text{fill:#e4e8ef}.h
 const COMMON: &str = "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-size:11.5px}\
 .h{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}.n{font-weight:600;font-size:13px;text-anchor:middle}\
 .T{font-weight:600;font-size:15px}.st{font-weight:600;text-anchor:end}.ax{text-anchor:end;font-size:10.5px}\
-.line{stroke-width:2}.a{fill:none;stroke-width:1.4;opacity:.85}.e{stroke-width:2}.rule{stroke-width:1}.k{font-size:10.5px;text-anchor:middle}";
+.line{stroke-width:2}.a{fill:none;stroke-width:1.4;opacity:.9}.many .a{stroke-width:1;opacity:.5}.a:hover,.many .a:hover{stroke-width:3.5;opacity:1}.e{stroke-width:2}.rule{stroke-width:1}.k{font-size:10.5px;text-anchor:middle}";
 
 /// Draws the run. The picture needs nothing but itself; hovering over an event tells all about it.
 #[must_use]
@@ -55,9 +58,9 @@ impl<'r> Picture<'r> {
             .max()
             .unwrap_or(0);
         // Few processes get wide columns; twenty still fit a large screen.
-        let widest: f64 = if run.processes.len() <= 6 { 250.0 } else { 150.0 };
-        let column = (longest as f64 * CHARACTER + 84.0).clamp(120.0, widest);
-        let label_characters = ((column - 74.0) / CHARACTER) as usize;
+        let widest: f64 = if run.processes.len() <= 6 { 240.0 } else { 160.0 };
+        let column = (longest as f64 * CHARACTER + 70.0).clamp(120.0, widest);
+        let label_characters = ((column - 60.0) / CHARACTER) as usize;
         Self {
             run,
             style,
@@ -74,9 +77,17 @@ impl<'r> Picture<'r> {
         self.head(width, height);
         self.axis(width);
         self.lines(height);
+        // A crowd of arrows is drawn faintly, so that the events stand out.
+        let crowd = if self.layout.arrows.len() > CROWD_MIN {
+            " class=\"many\""
+        } else {
+            ""
+        };
+        put(&mut self.out, format_args!("<g{crowd}>\n"));
         for index in 0..self.layout.arrows.len() {
             self.arrow(index);
         }
+        self.out.push_str("</g>\n");
         for index in 0..self.layout.nodes.len() {
             self.node(index);
         }
@@ -247,22 +258,32 @@ impl<'r> Picture<'r> {
         self.out.push_str("<g><title>");
         self.tell(&node);
         self.out.push_str("</title>");
-        let shape = match mark(first.kind) {
-            "s" => format!("<circle class=\"e c{colour} f{colour}\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"4.5\"/>"),
-            "r" => format!("<circle class=\"e c{colour} r\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"4.5\"/>"),
-            _ => format!(
+        let shape = match first.kind {
+            Kind::Send => {
+                format!("<circle class=\"e c{colour} f{colour}\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"4.5\"/>")
+            }
+            Kind::Receive => {
+                format!("<circle class=\"e c{colour} r\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"4.5\"/>")
+            }
+            Kind::Local => format!(
                 "<rect class=\"f{colour}\" x=\"{:.0}\" y=\"{:.0}\" width=\"8\" height=\"8\"/>",
                 x - 4.0,
                 y - 4.0
             ),
         };
         self.out.push_str(&shape);
+        // Arrows leave downwards and arrive from above: the texts keep to the other side.
+        let baseline = match first.kind {
+            Kind::Send => y - 4.0,
+            Kind::Receive => y + 13.0,
+            Kind::Local => y + 4.0,
+        };
         put(
             &mut self.out,
             format_args!(
                 "<text class=\"st h\" x=\"{:.0}\" y=\"{:.0}\">{}",
-                x - 9.0,
-                y + 4.0,
+                x - 8.0,
+                baseline,
                 first.lamport
             ),
         );
@@ -273,8 +294,8 @@ impl<'r> Picture<'r> {
             &mut self.out,
             format_args!(
                 "</text><text class=\"h\" x=\"{:.0}\" y=\"{:.0}\">",
-                x + 10.0,
-                y + 4.0
+                x + 9.0,
+                baseline
             ),
         );
         let room = self

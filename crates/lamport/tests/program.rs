@@ -1,0 +1,126 @@
+//! The program as people and scripts run it.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+
+/// P1 sends, P2 and P3 receive; one file per process.
+fn traces(dir: &Path, p3_receives_at: u64) -> Vec<PathBuf> {
+    let line = |process: &str, time: u64, kind: &str| {
+        format!(
+            "{{\"process\":\"{process}\",\"lamport\":{time},\"kind\":\"{kind}\",\"message\":\"P1@7\",\"label\":\"hello\",\"at_us\":{},\"service\":\"other\"}}\n{{\"closed\":true,\"written\":1,\"dropped\":0}}\n",
+            1_795_226_542_000_000 + time * 100
+        )
+    };
+    let files = [
+        ("p1", line("P1", 7, "send")),
+        ("p2", line("P2", 8, "receive")),
+        ("p3", line("P3", p3_receives_at, "receive")),
+    ];
+    files
+        .into_iter()
+        .map(|(name, text)| {
+            let path = dir.join(format!("{name}.trace.jsonl"));
+            std::fs::write(&path, text).unwrap();
+            path
+        })
+        .collect()
+}
+
+#[track_caller]
+fn check(arguments: &[&str], files: &[PathBuf], code: i32) -> (String, String) {
+    let mut command = Command::cargo_bin("lamport").unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.args(arguments).args(files).output().unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8(stdout).unwrap(),
+        String::from_utf8(stderr).unwrap(),
+    );
+    assert_eq!(status.code(), Some(code), "{stdout}{stderr}");
+    (stdout, stderr)
+}
+
+#[test]
+fn an_honest_run_passes_with_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let (stdout, stderr) = check(&["check"], &traces(dir.path(), 9), 0);
+    assert!(
+        stdout.starts_with("ok: 3 events of 3 processes break no rule\n           2 receives"),
+        "{stdout}"
+    );
+    assert_eq!(stderr, "");
+    let (json, _) = check(&["check", "--json"], &traces(dir.path(), 9), 0);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["matched"],
+        2
+    );
+}
+
+#[test]
+fn a_broken_run_fails_with_1_and_shows_the_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = traces(dir.path(), 7);
+    let (stdout, _) = check(&["check"], &files, 1);
+    assert!(
+        stdout.starts_with("broken: clock/receive-after-send\n  P1 number 7 is received at 7")
+            || stdout
+                .starts_with("broken: clock/receive-after-send\n  P1@7 is received at 7, and was sent at 7"),
+        "{stdout}"
+    );
+    for shows in [
+        "p1.trace.jsonl:1: its send, at 7",
+        "p3.trace.jsonl:1: its receive, at 7",
+        "\"process\":\"P3\",\"lamport\":7",
+    ] {
+        assert!(stdout.contains(shows), "{shows:?} is missing from {stdout}");
+    }
+    let (json, _) = check(&["check", "--json"], &files, 1);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["rule"],
+        "clock/receive-after-send"
+    );
+    check(&["check", "--without", "clock/receive-after-send"], &files, 0);
+}
+
+#[test]
+fn what_cannot_be_read_fails_with_2_and_a_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, stderr) = check(&["check"], &[dir.path().join("none.jsonl")], 2);
+    assert!(
+        stderr.starts_with("error: cannot open ") && stderr.contains("hint: "),
+        "{stderr}"
+    );
+    let bad = dir.path().join("bad.jsonl");
+    std::fs::write(&bad, "hello\n").unwrap();
+    let (_, stderr) = check(&["diagram"], &[bad], 2);
+    assert!(stderr.contains("bad.jsonl:1: expected"), "{stderr}");
+}
+
+#[test]
+fn every_view_shows_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = traces(dir.path(), 9);
+    let svg = dir.path().join("run.svg");
+    check(&["diagram", "-o", svg.to_str().unwrap()], &files, 0);
+    assert_eq!(
+        std::fs::read_to_string(&svg)
+            .unwrap()
+            .matches("marker-end")
+            .count(),
+        2
+    );
+    assert!(check(&["diagram", "--text"], &files, 0).0.contains("├──────"));
+    assert!(check(&["table"], &files, 0).0.contains("7 send"));
+    let (log, talk) = check(&["export", "shiviz"], &files, 0);
+    assert!(
+        log.contains("\nP3 {\"P1\":1, \"P3\":1}\n") && talk.contains("(?<event>"),
+        "{log}{talk}"
+    );
+    assert!(check(&["stats"], &files, 0).0.contains("2 messages took p50"));
+    let rules = check(&["rules"], &[], 0).0;
+    assert_eq!(rules.lines().count(), lamport::check::Rule::ALL.len());
+}
