@@ -249,6 +249,39 @@ async fn a_failed_login_may_be_tried_again_and_says_nothing_about_accounts() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_hundred_logins_at_once_from_one_address_are_no_wrong_pins() {
+    let place = tempfile::tempdir().unwrap();
+    let running = start(settings(place.path())).await;
+    let logins: Vec<_> = (0..100)
+        .map(|n| tokio::spawn(Wire::log_in(running.address, ["1111111111", "2222222222"][n % 2])))
+        .collect();
+    for login in logins {
+        login.await.unwrap();
+    }
+    // Wrong ones, however many at once, are few.
+    let address = running.address;
+    let wrong: Vec<_> = (0..100)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut wire = Wire::open(address).await;
+                wire.code(json!({"id": 1, "op": "login", "account": "3333333333", "pin": "0000"}))
+                    .await
+            })
+        })
+        .collect();
+    let mut codes = Vec::new();
+    for login in wrong {
+        codes.push(login.await.unwrap());
+    }
+    assert_eq!(
+        codes.iter().filter(|code| *code == "login_failed").count(),
+        5,
+        "{codes:?}"
+    );
+    running.stop().await;
+}
+
 /// Hashing dominates: an unknown account must take as long as a wrong PIN.
 #[tokio::test]
 async fn an_unknown_account_takes_as_long_as_a_wrong_pin() {

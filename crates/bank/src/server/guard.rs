@@ -2,7 +2,8 @@
 //!
 //! Wrong PINs are counted for each pair of account and address, and for each address altogether. Nothing is counted
 //! for an account alone: a stranger elsewhere could lock its holder out. A try is paid for before the PIN is looked
-//! at, so that many tries at once do not slip through, and paid back when the PIN was right.
+//! at, so that many tries at once do not slip through, and paid back when the PIN was right. It is paid when its turn
+//! to be looked at has come, not while it waits: a hundred people behind one address may log in at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -40,17 +41,21 @@ impl Guard {
         }
     }
 
-    /// Pays for a try. `account` is what was typed, be it an account or not.
+    /// Whether a PIN for `account` may be tried. `account` is what was typed, be it an account or not.
+    pub(super) fn may_try(&self, now: Duration, account: &str, address: Option<IpAddr>) -> Result<(), Wait> {
+        self.pairs.may(now, &(account.to_owned(), address))?;
+        self.addresses.may(now, &address)
+    }
+
+    /// Pays for a try.
     pub(super) fn try_pin(
         &mut self,
         now: Duration,
         account: &str,
         address: Option<IpAddr>,
     ) -> Result<(), Wait> {
-        let pair = (account.to_owned(), address);
-        self.pairs.may(now, &pair)?;
-        self.addresses.may(now, &address)?;
-        self.pairs.add(now, pair, 1);
+        self.may_try(now, account, address)?;
+        self.pairs.add(now, (account.to_owned(), address), 1);
         self.addresses.add(now, address, 1);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use proto::{WireError, codes};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::guard::{Guard, Wait};
 use crate::codes::{BUSY, LOGIN_FAILED};
@@ -58,27 +58,22 @@ impl Pins {
             account
         };
         let now = || self.started.elapsed();
-        self.guard()
-            .try_pin(now(), account, address)
-            .map_err(|Wait(wait)| {
-                WireError::new(codes::RATE_LIMITED, "too many wrong PINs came from your address")
-                    .with_hint(format!("try again in {} s", wait.as_secs() + 1))
-            })?;
+        self.guard().may_try(now(), account, address).map_err(limited)?;
         // That a text is no PIN can be seen without asking us; it tells nothing about the account.
         let Ok(pin) = pin.parse::<Pin>() else {
+            self.guard().try_pin(now(), account, address).map_err(limited)?;
             return Err(failed());
         };
         let is_account = kept.is_some();
         let kept = kept.unwrap_or_else(|| self.decoy.clone());
-        let verified = self.run(move || kept.verify(&pin)).await;
-        if !matches!(verified, Ok(false)) && is_account || verified.is_err() {
+        let turn = self.turn().await?;
+        self.guard().try_pin(now(), account, address).map_err(limited)?;
+        let verified = turn.run(move || kept.verify(&pin)).await;
+        let right = matches!(verified, Ok(true)) && is_account;
+        if right || verified.is_err() {
             self.guard().pay_back(now(), account, address);
         }
-        if verified? && is_account {
-            Ok(())
-        } else {
-            Err(failed())
-        }
+        verified.and_then(|_| if right { Ok(()) } else { Err(failed()) })
     }
 
     /// Hashes a new PIN.
@@ -88,33 +83,45 @@ impl Pins {
     /// `busy`.
     pub(super) async fn hash(&self, pin: Pin) -> Result<PinHash, WireError> {
         let cost = self.cost;
-        self.run(move || PinHash::new(&pin, salt(), cost)).await
+        self.turn()
+            .await?
+            .run(move || PinHash::new(&pin, salt(), cost))
+            .await
     }
 
-    /// Runs `work` on a blocking thread when it is its turn. A caller that goes away gives up its place; work that
-    /// has begun ends by itself and holds its turn until then.
-    async fn run<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, WireError> {
+    /// Waits for the turn to hash. A caller that goes away gives up its place.
+    async fn turn(&self) -> Result<HashTurn<'_>, WireError> {
         let busy =
             |_| WireError::new(BUSY, "too many PINs are being checked").with_hint("try again in a second");
-        let _place = self.places.try_acquire().map_err(busy)?;
-        let internal = || WireError::new(codes::INTERNAL, "the PIN could not be checked");
+        let place = self.places.try_acquire().map_err(busy)?;
         let turn = Arc::clone(&self.running)
             .acquire_owned()
             .await
             .map_err(|_| internal())?;
+        Ok(HashTurn { _place: place, turn })
+    }
+
+    fn guard(&self) -> std::sync::MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn to hash.
+struct HashTurn<'p> {
+    _place: SemaphorePermit<'p>,
+    turn: OwnedSemaphorePermit,
+}
+
+impl HashTurn<'_> {
+    /// Runs `work` on a blocking thread. Once begun it ends by itself and holds the turn until then.
+    async fn run<R: Send + 'static>(self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, WireError> {
+        let turn = self.turn;
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(turn);
             result
         });
         done.await.map_err(|_| internal())
-    }
-
-    fn guard(&self) -> std::sync::MutexGuard<'_, Guard> {
-        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,6 +130,15 @@ pub(crate) fn salt() -> [u8; 16] {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt).expect("a system that has run so far has random numbers");
     salt
+}
+
+fn internal() -> WireError {
+    WireError::new(codes::INTERNAL, "the PIN could not be checked")
+}
+
+fn limited(Wait(wait): Wait) -> WireError {
+    WireError::new(codes::RATE_LIMITED, "too many wrong PINs came from your address")
+        .with_hint(format!("try again in {} s", wait.as_secs() + 1))
 }
 
 fn failed() -> WireError {
