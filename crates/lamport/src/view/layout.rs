@@ -146,7 +146,7 @@ impl Layout {
 
     /// Wall time, with pauses shortened and events of one process kept apart.
     fn by_wall(&mut self, run: &Run) {
-        const APART: f64 = ROW - 2.0;
+        const APART: f64 = ROW;
         const STEP: f64 = 18.0;
         const PAUSE: f64 = 70.0;
         const TICK: f64 = 80.0;

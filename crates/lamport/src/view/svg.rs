@@ -13,6 +13,8 @@ const GUTTER: f64 = 76.0;
 const BOTTOM: f64 = 44.0;
 /// The names are repeated after so many pixels, about a screen.
 const NAMES_EVERY: f64 = 24.0 * ROW;
+/// Pixels that a name keeps from the events of its line.
+const NAME_APART: f64 = 14.0;
 /// Pixels a character of a label takes on average.
 const CHARACTER: f64 = 6.4;
 const COLOURS: usize = 8;
@@ -198,7 +200,7 @@ impl<'r> Picture<'r> {
 
     fn names(&mut self, y: f64) {
         for (process, name) in self.run.processes.iter().enumerate() {
-            let x = GUTTER + 46.0 + self.column * process as f64;
+            let (x, y) = (self.x(process), self.free(process, y));
             put(
                 &mut self.out,
                 format_args!(
@@ -209,6 +211,21 @@ impl<'r> Picture<'r> {
             escape(&mut self.out, &cut(name, (self.column / 8.0) as usize));
             self.out.push_str("</text>\n");
         }
+    }
+
+    /// The place nearest to `y` where no event of the process is in the way of its name; `y` itself if it is crowded.
+    fn free(&self, process: usize, y: f64) -> f64 {
+        let near = |at: f64| {
+            let apart = |node: &Node| (TOP + node.y - (at - 5.0)).abs();
+            self.layout
+                .nodes
+                .iter()
+                .all(|node| node.process != process || apart(node) > NAME_APART)
+        };
+        (0..8)
+            .flat_map(|step| [y + f64::from(step) * 8.0, y - f64::from(step) * 8.0])
+            .find(|at| near(*at))
+            .unwrap_or(y)
     }
 
     fn arrow(&mut self, index: usize) {
