@@ -157,7 +157,11 @@ impl Session {
     pub fn post(&mut self, message: Message, outputs: &mut Vec<Output>) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.posted.push_back(Posted { ticket, message, state: State::Waiting });
+        self.posted.push_back(Posted {
+            ticket,
+            message,
+            state: State::Waiting,
+        });
         self.pump(outputs);
         ticket
     }
@@ -187,7 +191,10 @@ impl Session {
     pub fn entered(&mut self, name: &str, seq: u64, outputs: &mut Vec<Output>) {
         match self.rooms.get_mut(name) {
             None => {
-                let room = Room { cursor: seq, ..Room::default() };
+                let room = Room {
+                    cursor: seq,
+                    ..Room::default()
+                };
                 self.rooms.insert(name.to_owned(), room);
             }
             Some(room) => {
@@ -223,7 +230,10 @@ impl Session {
 
     /// The answer to the oldest message on its way.
     pub fn answered(&mut self, answer: Answer, outputs: &mut Vec<Output>) -> Option<(Ticket, Message)> {
-        let index = self.posted.iter().position(|posted| posted.state == State::InFlight)?;
+        let index = self
+            .posted
+            .iter()
+            .position(|posted| posted.state == State::InFlight)?;
         if answer == Answer::Later {
             self.posted[index].state = State::Waiting;
             self.paused = true;
@@ -264,7 +274,13 @@ impl Session {
                 }
                 outputs.push(Output::Missed { room, missed });
             }
-            Event::Room { ref room, seq, ref name, ref what, .. } => {
+            Event::Room {
+                ref room,
+                seq,
+                ref name,
+                ref what,
+                ..
+            } => {
                 let Some(known) = self.rooms.get_mut(room) else {
                     outputs.push(Output::Show(event));
                     return;
@@ -275,13 +291,18 @@ impl Session {
                 let missed = seq - known.cursor - 1;
                 if missed > 0 {
                     known.has_hole = true;
-                    outputs.push(Output::Missed { room: room.clone(), missed });
+                    outputs.push(Output::Missed {
+                        room: room.clone(),
+                        missed,
+                    });
                 }
                 known.cursor = seq;
                 let is_old = known.replay != Replay::None;
                 let is_ours = is_old && self.mine.contains(name);
                 let known_already = match what {
-                    What::Said(text) => is_ours && known.still_ours && find(&mut self.posted, room, text, seq),
+                    What::Said(text) => {
+                        is_ours && known.still_ours && find(&mut self.posted, room, text, seq)
+                    }
                     What::Left(_) => {
                         known.still_ours &= !is_ours;
                         is_ours
@@ -302,10 +323,18 @@ impl Session {
         if !self.online || self.rooms.values().any(|room| room.replay != Replay::None) {
             return;
         }
-        if !self.posted.iter().any(|posted| matches!(posted.state, State::Doubtful | State::Found(_))) {
+        if !self
+            .posted
+            .iter()
+            .any(|posted| matches!(posted.state, State::Doubtful | State::Found(_)))
+        {
             return self.pump(outputs);
         }
-        let handled = self.posted.iter().rposition(|posted| matches!(posted.state, State::Found(_))).map_or(0, |last| last + 1);
+        let handled = self
+            .posted
+            .iter()
+            .rposition(|posted| matches!(posted.state, State::Found(_)))
+            .map_or(0, |last| last + 1);
         let unhandled = (handled..self.posted.len()).find(|&index| {
             let Posted { message, state, .. } = &self.posted[index];
             let whole = |room| self.rooms.get(room).is_some_and(|room| !room.has_hole);
@@ -313,14 +342,22 @@ impl Session {
         });
         let unhandled = unhandled.unwrap_or(self.posted.len());
         for index in 0..unhandled {
-            let Posted { ticket, message, state } = self.posted.pop_front().expect("there are that many");
+            let Posted {
+                ticket,
+                message,
+                state,
+            } = self.posted.pop_front().expect("there are that many");
             outputs.push(match state {
                 State::Found(seq) => Output::Acknowledged(ticket, Some(seq)),
                 _ if index < handled => Output::Acknowledged(ticket, None),
                 _ => Output::Unsure(ticket, message),
             });
         }
-        for posted in self.posted.iter_mut().filter(|posted| posted.state == State::Doubtful) {
+        for posted in self
+            .posted
+            .iter_mut()
+            .filter(|posted| posted.state == State::Doubtful)
+        {
             posted.state = State::Waiting;
         }
         self.pump(outputs);
@@ -331,9 +368,18 @@ impl Session {
         if !self.online || self.paused || is_replaying {
             return;
         }
-        let on_their_way = self.posted.iter().filter(|posted| posted.state == State::InFlight).count();
+        let on_their_way = self
+            .posted
+            .iter()
+            .filter(|posted| posted.state == State::InFlight)
+            .count();
         let free = self.window.saturating_sub(on_their_way);
-        for posted in self.posted.iter_mut().filter(|posted| posted.state == State::Waiting).take(free) {
+        for posted in self
+            .posted
+            .iter_mut()
+            .filter(|posted| posted.state == State::Waiting)
+            .take(free)
+        {
             posted.state = State::InFlight;
             outputs.push(Output::Send(posted.ticket, posted.message.clone()));
         }

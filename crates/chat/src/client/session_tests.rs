@@ -31,7 +31,13 @@ impl Model {
 
     fn event(&self, seq: u64) -> Event {
         let (name, what) = self.log[usize::try_from(seq - 1).expect("small")].clone();
-        Event::Room { room: "lobby".to_owned(), seq, at: 0, name, what }
+        Event::Room {
+            room: "lobby".to_owned(),
+            seq,
+            at: 0,
+            name,
+            what,
+        }
     }
 
     fn other_says(&mut self, text: String) {
@@ -60,7 +66,9 @@ impl Model {
     }
 
     fn handle(&mut self, refuses: bool) {
-        let Some((_, message)) = self.to_server.pop_front() else { return };
+        let Some((_, message)) = self.to_server.pop_front() else {
+            return;
+        };
         let answer = match message {
             _ if refuses => Answer::Later,
             Message::Say { text, .. } => Answer::Done(Some(self.add("Me", What::Said(text)))),
@@ -87,14 +95,25 @@ impl Person {
     fn new(window: usize) -> Self {
         let mut session = Session::new(window);
         session.named("Me");
-        Self { session, posted: Vec::new(), shown: Vec::new(), acknowledged: Vec::new(), unsure: Vec::new(), missed: 0 }
+        Self {
+            session,
+            posted: Vec::new(),
+            shown: Vec::new(),
+            acknowledged: Vec::new(),
+            unsure: Vec::new(),
+            missed: 0,
+        }
     }
 
     fn act(&mut self, outputs: Vec<Output>, model: &mut Model) {
         for output in outputs {
             match output {
                 Output::Send(ticket, message) => model.to_server.push_back((ticket, message)),
-                Output::Show(Event::Room { seq, what: What::Said(text), .. }) => self.shown.push((seq, text)),
+                Output::Show(Event::Room {
+                    seq,
+                    what: What::Said(text),
+                    ..
+                }) => self.shown.push((seq, text)),
                 Output::Show(_) => {}
                 Output::Acknowledged(ticket, _) => self.acknowledged.push(ticket),
                 Output::Unsure(ticket, _) => self.unsure.push(ticket),
@@ -112,7 +131,13 @@ impl Person {
                 self.session.connected(&mut outputs);
             }
             Some(Wire::Event(event)) => self.session.event(event, &mut outputs),
-            Some(Wire::Missed(missed)) => self.session.event(Event::Lagged { room: "lobby".to_owned(), missed }, &mut outputs),
+            Some(Wire::Missed(missed)) => self.session.event(
+                Event::Lagged {
+                    room: "lobby".to_owned(),
+                    missed,
+                },
+                &mut outputs,
+            ),
             Some(Wire::Answer(answer)) => {
                 self.session.answered(answer, &mut outputs);
             }
@@ -163,8 +188,14 @@ fn run(steps: &[Step], window: usize, tells: bool, forgets: bool) -> (Person, Mo
             Step::Say | Step::Tell => {
                 let text = format!("mine {number}");
                 let message = match step {
-                    Step::Tell if tells => Message::Tell { to: "Ana".to_owned(), text },
-                    _ => Message::Say { room: "lobby".to_owned(), text },
+                    Step::Tell if tells => Message::Tell {
+                        to: "Ana".to_owned(),
+                        text,
+                    },
+                    _ => Message::Say {
+                        room: "lobby".to_owned(),
+                        text,
+                    },
                 };
                 let mut outputs = Vec::new();
                 let ticket = person.session.post(message.clone(), &mut outputs);
@@ -193,14 +224,20 @@ fn run(steps: &[Step], window: usize, tells: bool, forgets: bool) -> (Person, Mo
 }
 
 fn said_by<'m>(model: &'m Model, who: &str) -> Vec<(u64, &'m str)> {
-    (1..).zip(&model.log).filter_map(|(seq, (name, what))| match what {
-        What::Said(text) if name == who => Some((seq, &**text)),
-        _ => None,
-    }).collect()
+    (1..)
+        .zip(&model.log)
+        .filter_map(|(seq, (name, what))| match what {
+            What::Said(text) if name == who => Some((seq, &**text)),
+            _ => None,
+        })
+        .collect()
 }
 
 fn texts(posted: &[(Ticket, Message)]) -> Vec<&str> {
-    posted.iter().map(|(_, Message::Say { text, .. } | Message::Tell { text, .. })| &**text).collect()
+    posted
+        .iter()
+        .map(|(_, Message::Say { text, .. } | Message::Tell { text, .. })| &**text)
+        .collect()
 }
 
 proptest! {
@@ -266,7 +303,13 @@ fn the_same_text_twice_is_two_messages() {
     person.receive(&mut model);
     for _ in 0..2 {
         let mut outputs = Vec::new();
-        person.session.post(Message::Say { room: "lobby".to_owned(), text: "oi".to_owned() }, &mut outputs);
+        person.session.post(
+            Message::Say {
+                room: "lobby".to_owned(),
+                text: "oi".to_owned(),
+            },
+            &mut outputs,
+        );
         person.act(outputs, &mut model);
     }
     // The first is handled, the answer is lost, the second never arrives.

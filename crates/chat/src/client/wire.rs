@@ -84,8 +84,19 @@ pub fn parse_event(line: &[u8]) -> Option<Event> {
     let fields: Fields<'_> = serde_json::from_slice(line).ok()?;
     let at = fields.at.unwrap_or_default();
     let (name, what) = match &*fields.event {
-        "told" => return Some(Event::Told { from: fields.from?, at, text: fields.text? }),
-        "lagged" => return Some(Event::Lagged { room: fields.room?, missed: fields.missed? }),
+        "told" => {
+            return Some(Event::Told {
+                from: fields.from?,
+                at,
+                text: fields.text?,
+            });
+        }
+        "lagged" => {
+            return Some(Event::Lagged {
+                room: fields.room?,
+                missed: fields.missed?,
+            });
+        }
         "error" => return serde_json::from_slice(line).ok().map(Event::Error),
         "said" => (fields.from?, What::Said(fields.text?)),
         "entered" => (fields.name?, What::Entered),
@@ -93,7 +104,13 @@ pub fn parse_event(line: &[u8]) -> Option<Event> {
         "renamed" => (fields.name?, What::Renamed(fields.to?)),
         _ => return None,
     };
-    Some(Event::Room { room: fields.room?, seq: fields.seq?, at, name, what })
+    Some(Event::Room {
+        room: fields.room?,
+        seq: fields.seq?,
+        at,
+        name,
+        what,
+    })
 }
 
 #[cfg(test)]
@@ -102,12 +119,33 @@ mod tests {
 
     #[test]
     fn reads_what_the_server_writes() {
-        let said = parse_event(r#"{"lamport":7,"event":"said","room":"lobby","seq":41,"from":"Ana","text":"Olá \u001b","at":5}"#.as_bytes());
+        let said = parse_event(
+            r#"{"lamport":7,"event":"said","room":"lobby","seq":41,"from":"Ana","text":"Olá \u001b","at":5}"#
+                .as_bytes(),
+        );
         let (room, what) = ("lobby".to_owned(), What::Said("Olá \u{1b}".to_owned()));
-        assert_eq!(said, Some(Event::Room { room, seq: 41, at: 5, name: "Ana".to_owned(), what }));
+        assert_eq!(
+            said,
+            Some(Event::Room {
+                room,
+                seq: 41,
+                at: 5,
+                name: "Ana".to_owned(),
+                what
+            })
+        );
         let lagged = parse_event(br#"{"lamport":7,"event":"lagged","room":"tea","missed":9}"#);
-        assert_eq!(lagged, Some(Event::Lagged { room: "tea".to_owned(), missed: 9 }));
-        assert_eq!(parse_event(br#"{"lamport":7,"event":"danced","room":"tea"}"#), None);
+        assert_eq!(
+            lagged,
+            Some(Event::Lagged {
+                room: "tea".to_owned(),
+                missed: 9
+            })
+        );
+        assert_eq!(
+            parse_event(br#"{"lamport":7,"event":"danced","room":"tea"}"#),
+            None
+        );
         assert_eq!(parse_event(br#"{"lamport":7,"event":"said","room":"tea"}"#), None);
         let told = parse_event(br#"{"lamport":7,"event":"error","code":"taken_over","message":"gone"}"#);
         assert!(matches!(told, Some(Event::Error(error)) if error.code == "taken_over"));
