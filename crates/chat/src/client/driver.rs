@@ -326,7 +326,9 @@ impl Driver {
                 Command::Say { .. } | Command::Tell { .. } => {
                     let mut outputs = Vec::new();
                     if let Err(refused) = self.post(command, &mut outputs) {
-                        self.notify(refused).await.map_err(|Unwatched| Over::Unwatched)?;
+                        self.notify(Notice::Refused("say", refused))
+                            .await
+                            .map_err(|Unwatched| Over::Unwatched)?;
                     }
                 }
                 other => {
@@ -367,15 +369,12 @@ impl Driver {
     }
 
     /// Posts a message, if there is a room for it.
-    fn post(&mut self, command: Command, outputs: &mut Vec<Output>) -> Result<(), Notice> {
+    fn post(&mut self, command: Command, outputs: &mut Vec<Output>) -> Result<(), ToldError> {
         let message = match command {
             Command::Say { room, text } => match room.or_else(|| self.current.clone()) {
                 Some(room) => Message::Say { room, text },
                 None => {
-                    return Err(Notice::Refused(
-                        "say",
-                        error("not_in_room", "you are in no room", "/enter ROOM"),
-                    ));
+                    return Err(error("not_in_room", "you are in no room", "/enter ROOM"));
                 }
             },
             Command::Tell { to, text } => Message::Tell { to, text },
@@ -391,7 +390,7 @@ impl Driver {
             Command::Say { .. } | Command::Tell { .. } => {
                 let mut outputs = Vec::new();
                 if let Err(refused) = self.post(command, &mut outputs) {
-                    return self.notify(refused).await;
+                    return self.notify(Notice::Refused("say", refused)).await;
                 }
                 return self.act(link, outputs, None).await;
             }

@@ -62,7 +62,7 @@ impl View {
             Notice::Missed { room, missed } => self.styled(
                 QUIET,
                 &format!(
-                    "({missed} earlier lines of {} are missing here; /history may have them)",
+                    "(up to {missed} lines of {} are missing here; /history shows what is stored)",
                     Harmless(room)
                 ),
             ),
@@ -245,7 +245,7 @@ fn why(reason: &str) -> String {
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>, more: bool) -> String {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_FULL_CONDENSED)
         .set_header(head.to_vec());
     for row in rows {
         table.add_row(row);

@@ -1,0 +1,147 @@
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::support::Server;
+
+fn client(server: &Server, arguments: &[&str]) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_chat-client"));
+    command
+        .arg(&server.address)
+        .args(arguments)
+        .timeout(std::time::Duration::from_secs(60));
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn a_thousand_lines_are_said_once_and_in_order_in_spite_of_the_flood_limit() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["--flood-rate", "2000", "--flood-burst", "50"]);
+    let lines: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
+    client(&server, &["--name", "Ana"])
+        .write_stdin(lines.join("\n") + "\n")
+        .assert()
+        .success()
+        .stdout("");
+    let history = client(&server, &["--name", "Bia"])
+        .write_stdin("/history 500\n")
+        .assert()
+        .success();
+    let shown = text(&history.get_output().stdout);
+    let said: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.split_once("[Ana]: "))
+        .map(|(_, text)| text)
+        .collect();
+    assert!(said.len() > 400, "{} lines", said.len());
+    assert_eq!(said, lines[1000 - said.len()..], "every line once and in order");
+}
+
+#[test]
+fn events_are_lines_and_json_is_what_came() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let listen = |flags: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_chat-client"))
+            .arg(&server.address)
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts")
+    };
+    let (plain, json) = (
+        listen(&["--name", "Plain"]),
+        listen(&["--name", "Json", "--json"]),
+    );
+    let both_are_there = || {
+        let who = client(&server, &["--name", "Looking"])
+            .write_stdin("/who\n")
+            .assert()
+            .success();
+        let shown = text(&who.get_output().stdout);
+        shown.contains("Plain") && shown.contains("Json")
+    };
+    while !both_are_there() {}
+    client(&server, &["--name", "Ana"])
+        .write_stdin("Olá\n\n//slash\nsair\nnever said\n")
+        .assert()
+        .success();
+    let output = |mut child: std::process::Child| {
+        child.stdin.take().expect("piped").flush().expect("open");
+        text(
+            &child
+                .wait_with_output()
+                .expect("ends at the end of its input")
+                .stdout,
+        )
+    };
+    let shown = output(plain);
+    let ana: Vec<&str> = shown.lines().filter(|line| line.contains("Ana")).collect();
+    assert_eq!(
+        ana,
+        [
+            "[SERVER]: Ana entered the chat.",
+            "[Ana]: Olá",
+            "[Ana]: /slash",
+            "[SERVER]: Ana left the chat."
+        ]
+    );
+    let shown = output(json);
+    let ana: Vec<&str> = shown.lines().filter(|line| line.contains("\"Ana\"")).collect();
+    assert_eq!(ana.len(), 4, "{shown}");
+    assert!(
+        ana[1].starts_with("{\"lamport\":") && ana[1].contains(r#""event":"said","room":"lobby","#),
+        "{}",
+        ana[1]
+    );
+}
+
+#[test]
+fn mistakes_are_explained_on_stderr() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let check = |mut command: assert_cmd::Command, expected: &str| {
+        let output = command.assert().failure().get_output().clone();
+        assert_eq!(text(&output.stdout), "");
+        let told = text(&output.stderr);
+        assert!(told.contains(expected) && told.contains("hint: "), "{told}");
+    };
+    check(client(&server, &[]), "nobody can be asked for a name");
+    check(client(&server, &["--name", "\u{202e}"]), "a name");
+    let mut nobody = assert_cmd::Command::new(env!("CARGO_BIN_EXE_chat-client"));
+    nobody.args(["127.0.0.1:1", "--name", "Ana"]);
+    check(nobody, "cargo run -p chat");
+    let mut refused = client(&server, &["--name", "Ana"]);
+    refused.write_stdin(format!("{}\nshort\n", "x".repeat(9000)));
+    let output = refused.assert().failure().get_output().clone();
+    assert!(text(&output.stderr).contains("say: "), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_was_sent_and_received_is_recorded() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let file = dir.path().join("client.trace.jsonl");
+    client(
+        &server,
+        &["--name", "Ana", "--trace", file.to_str().expect("UTF-8")],
+    )
+    .write_stdin("oi\n")
+    .assert()
+    .success();
+    let trace = std::fs::read_to_string(file).expect("recorded");
+    for expected in [
+        r#""label":"join""#,
+        r#""joined":1"#,
+        r#""label":"say""#,
+        r#""seq":2"#,
+        r#""left":1"#,
+        r#""closed":true"#,
+    ] {
+        assert!(trace.contains(expected), "{expected} in {trace}");
+    }
+}

@@ -1,0 +1,155 @@
+use std::process::Command;
+
+use super::support::{Person, Server};
+
+fn server() -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["--flood-rate", "0"]);
+    (dir, server)
+}
+
+#[test]
+fn the_session_of_the_original() {
+    let (_dir, server) = server();
+    let mut bernardo = Person::new(&server, &[]);
+    bernardo.sees("Welcome! Please type your user name: ");
+    bernardo.enters("Bernardo");
+    bernardo.sees("You are Bernardo in lobby");
+    let mut rodrigo = Person::new(&server, &["--name", "Rodrigo"]);
+    bernardo.sees("[SERVER]: Rodrigo entered the chat.");
+    rodrigo.sees("> ");
+    bernardo.enters("Olá pessoal, me chamo Bernardo");
+    rodrigo.sees("[Bernardo]: Olá pessoal, me chamo Bernardo");
+    rodrigo.enters("/msg Bernardo psst");
+    bernardo.sees("[Rodrigo to you, privately]: psst");
+    rodrigo.enters("/who");
+    rodrigo.sees("│ Bernardo │");
+    rodrigo.enters("/hsitory");
+    rodrigo.sees("did you mean /history?");
+    rodrigo.enters("sair");
+    assert!(rodrigo.ends().contains("[Closing the connection...]"));
+    bernardo.sees("[SERVER]: Rodrigo left the chat.");
+    // Ctrl-D at the beginning of a line.
+    bernardo.types("\u{4}");
+    assert!(bernardo.ends().contains("[Closing the connection...]"));
+}
+
+#[test]
+fn what_comes_in_never_tears_the_line_being_typed() {
+    let (_dir, server) = server();
+    let mut ana = Person::new(&server, &["--name", "Ana"]);
+    let mut bia = Person::new(&server, &["--name", "Bia"]);
+    ana.sees("Bia entered");
+    bia.sees("> ");
+    // Longer than the terminal is wide, so that it wraps.
+    let half = "half of a line that goes on and on, over the end of the terminal and on its next row";
+    bia.types(half);
+    bia.sees("xt row");
+    for number in 0..20 {
+        ana.enters(&format!("line {number} of Ana"));
+        bia.sees(&format!("[Ana]: line {number} of Ana"));
+    }
+    bia.enters(" - and its end");
+    ana.sees("next row - and its end");
+    let screen = bia.look();
+    let typed: Vec<&str> = screen
+        .lines()
+        .filter(|line| line.contains("half of a line"))
+        .collect();
+    assert_eq!(typed.len(), 1, "the typed line is there once:\n{screen}");
+    assert!(
+        screen.contains("[Ana]: line 18 of Ana\n[Ana]: line 19 of Ana\n"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn names_and_texts_never_act_on_the_terminal() {
+    let (_dir, server) = server();
+    let mut ana = Person::new(&server, &["--name", "Ana"]);
+    ana.sees("> ");
+    assert_cmd::Command::new(env!("CARGO_BIN_EXE_chat-client"))
+        .args([&*server.address, "--name", "Evil"])
+        .write_stdin("\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}gone\n")
+        .assert()
+        .success();
+    ana.sees("[Evil]: \\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{202e}gone");
+    assert!(
+        !ana.raw().contains("\u{1b}[2J")
+            && !ana.raw().contains("\u{1b}]0;")
+            && !ana.raw().contains('\u{202e}')
+    );
+}
+
+#[test]
+fn a_taken_name_is_asked_for_again_and_no_color_is_honoured() {
+    let (_dir, server) = server();
+    let mut ana = Person::new(&server, &["--name", "Ana"]);
+    ana.sees("> ");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-client"));
+    command
+        .args([&*server.address, "--name", "ANA"])
+        .env("TERM", "xterm-256color")
+        .env("NO_COLOR", "1");
+    let mut other = Person::run(command);
+    other.sees("Please type another user name: ");
+    other.enters("Bia");
+    other.sees("You are Bia in lobby; one other is here.");
+    ana.sees("[SERVER]: Bia entered the chat.");
+    ana.enters("oi");
+    other.sees("[Ana]: oi");
+    other.enters("sair");
+    other.ends();
+    assert!(!other.raw().contains("\u{1b}[3"), "no colours: {:?}", other.raw());
+    assert!(ana.raw().contains("\u{1b}[33m"), "colours: {:?}", ana.raw());
+}
+
+#[test]
+fn a_server_that_comes_back_is_joined_again_without_gap_or_double() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut server = Server::start(dir.path(), &[]);
+    let mut ana = Person::new(&server, &["--name", "Ana"]);
+    ana.sees("> ");
+    let mut bia = Person::new(&server, &["--name", "Bia"]);
+    bia.sees("> ");
+    bia.enters("/enter tea");
+    bia.sees("You speak in tea now.");
+    server.kill();
+    ana.sees("[The server is gone; trying to come back.");
+    bia.sees("[The server is gone; trying to come back.");
+    ana.enters("said while away");
+    ana.enters("/who");
+    ana.sees("there is no connection");
+    let _server = Server::start_at(&server.address, dir.path(), &[]);
+    ana.sees("[Connected again.]");
+    bia.sees("[Connected again.]");
+    // In the other room, which was entered again too.
+    bia.sees("#lobby [Ana]: said while away");
+    ana.enters("and after");
+    bia.sees("#lobby [Ana]: and after");
+    for said in ["[Ana]: said while away", "[Ana]: and after"] {
+        assert_eq!(bia.look().matches(said).count(), 1, "{}", bia.look());
+    }
+}
+
+#[test]
+fn the_terminal_is_as_before_however_it_ends() {
+    // `stty` in the same terminal tells whether the client left it as it was.
+    let check = |leave: &dyn Fn(&mut Person)| {
+        let (_dir, server) = server();
+        let script = format!(
+            "before=$(stty -g); {} {} --name Ana; [ \"$before\" = \"$(stty -g)\" ] && echo the same as before; sleep 0.2",
+            env!("CARGO_BIN_EXE_chat-client"),
+            server.address
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).env("TERM", "xterm-256color");
+        let mut person = Person::run(command);
+        person.sees("> ");
+        leave(&mut person);
+        person.sees("the same as before");
+    };
+    check(&|person| person.enters("sair"));
+    check(&|person| person.types("half a line\u{3}"));
+    check(&|person| person.types("\u{4}"));
+}
