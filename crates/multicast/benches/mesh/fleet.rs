@@ -1,0 +1,138 @@
+//! Three members, as processes, under one command.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStdin, ChildStdout, Command as Program, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::member::{Answer, Command};
+use crate::minimal::Plant;
+use crate::tally::MEMBERS;
+use crate::{Mesh, machine};
+
+/// Three connected members. Dropped, they are ended.
+pub(crate) struct Fleet {
+    members: Vec<Process>,
+}
+
+struct Process {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Fleet {
+    /// Starts the members and waits until they are connected; with `pin`, each has a core of its own.
+    pub(crate) fn start(mesh: Mesh, plant: Option<Plant>, pin: bool) -> anyhow::Result<Self> {
+        let addresses = free_addresses()?;
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let mut members = Vec::new();
+        for index in 0..MEMBERS {
+            let mut program = Program::new(std::env::current_exe()?);
+            program.args([
+                "--member",
+                mesh.name(),
+                "--index",
+                &index.to_string(),
+                "--addresses",
+                &list.join(","),
+            ]);
+            if let Some(plant) = plant {
+                program.args(["--plant", &format!("{plant:?}").to_lowercase()]);
+            }
+            program.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = if pin {
+                pinned(index, || program.spawn())?
+            } else {
+                program.spawn()?
+            };
+            let commands = child.stdin.take().context("the member has an input")?;
+            let answers = BufReader::new(child.stdout.take().context("the member has an output")?);
+            members.push(Process {
+                child,
+                commands,
+                answers,
+            });
+        }
+        let mut fleet = Self { members };
+        fleet.expect_ready()?;
+        Ok(fleet)
+    }
+
+    /// Gives each member its command, all at once, and collects what they answer.
+    pub(crate) fn command(&mut self, command: impl Fn(usize) -> Command) -> anyhow::Result<Vec<Answer>> {
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let mut line = serde_json::to_vec(&command(index))?;
+            line.push(b'\n');
+            member.commands.write_all(&line)?;
+        }
+        self.members.iter_mut().map(Process::answer).collect()
+    }
+
+    /// Waits for everybody's word that it is ready.
+    fn expect_ready(&mut self) -> anyhow::Result<()> {
+        for member in &mut self.members {
+            let Answer::Ready = member.answer()? else {
+                bail!("a member should be ready")
+            };
+        }
+        Ok(())
+    }
+
+    /// Resident memory of each member.
+    pub(crate) fn memory(&self) -> Vec<machine::Memory> {
+        self.members
+            .iter()
+            .map(|member| machine::memory(member.child.id()).unwrap_or_default())
+            .collect()
+    }
+}
+
+impl Process {
+    fn answer(&mut self) -> anyhow::Result<Answer> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            bail!("a member ended: {}", self.child.wait()?);
+        }
+        serde_json::from_str(&line).context("a member's answer is not understood")
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            // A member that has ended already is all the better.
+            let _ = member.child.kill();
+            let _ = member.child.wait();
+        }
+    }
+}
+
+/// Addresses that were free a moment ago; the members must know them before they listen.
+fn free_addresses() -> anyhow::Result<Vec<SocketAddr>> {
+    let listeners: Vec<TcpListener> = (0..MEMBERS)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .collect::<Result<_, _>>()?;
+    Ok(listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()?)
+}
+
+/// Starts a process on one core: it inherits where this thread may run.
+fn pinned<T>(core: usize, start: impl FnOnce() -> std::io::Result<T> + Send) -> anyhow::Result<T>
+where
+    T: Send,
+{
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            machine::pin(&[core]);
+            start()
+        });
+        match thread.join() {
+            Ok(started) => Ok(started?),
+            Err(_) => bail!("the thread that starts a member panicked"),
+        }
+    })
+}

@@ -1,0 +1,68 @@
+//! A figure over several rounds, and tables of them.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+/// The median of some figures, and how far they lie apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) lowest: f64,
+    pub(crate) highest: f64,
+}
+
+impl Spread {
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let median = match values.len() {
+            0 => f64::NAN,
+            odd if odd % 2 == 1 => values[middle],
+            _ => f64::midpoint(values[middle - 1], values[middle]),
+        };
+        let at = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
+        Self {
+            median,
+            lowest: at(values.first()),
+            highest: at(values.last()),
+        }
+    }
+
+    /// `1.50 (1.42–1.61)`.
+    pub(crate) fn show(&self, digits: usize) -> String {
+        if self.median.is_nan() {
+            "–".to_owned()
+        } else if self.lowest == self.highest {
+            format!("{:.digits$}", self.median)
+        } else {
+            format!(
+                "{:.digits$} ({:.digits$}–{:.digits$})",
+                self.median, self.lowest, self.highest
+            )
+        }
+    }
+}
+
+/// The first line is the head; the first column stands to the left, figures to the right.
+pub(crate) fn table(lines: Vec<Vec<String>>, markdown: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(if markdown {
+        presets::ASCII_MARKDOWN
+    } else {
+        presets::UTF8_FULL_CONDENSED
+    });
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    let mut lines = lines.into_iter();
+    table.set_header(lines.next().unwrap_or_default());
+    for line in lines {
+        table.add_row(line.into_iter().enumerate().map(|(column, text)| {
+            let side = if column == 0 {
+                CellAlignment::Left
+            } else {
+                CellAlignment::Right
+            };
+            Cell::new(text).set_alignment(side)
+        }));
+    }
+    table
+}
