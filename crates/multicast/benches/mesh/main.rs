@@ -11,6 +11,7 @@
 //! `cargo test -p multicast --benches` runs the self-check instead: each fault planted in the minimal mesh must be found,
 //! and none when there is none.
 
+mod cost;
 mod fleet;
 // The machine under the measurement is read the same way by every benchmark of the workspace.
 #[path = "../../../chat/benches/fanout/machine.rs"]
@@ -94,6 +95,8 @@ pub(crate) enum RowKind {
     Idle,
     /// Resident memory over ten million messages
     Memory,
+    /// Frames for each broadcast in groups of 3, 5, 9 and 25, counted on the core in virtual time
+    Cost,
 }
 
 /// What is measured.

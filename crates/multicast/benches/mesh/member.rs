@@ -17,6 +17,11 @@ use crate::tally::{MEMBERS, Tally};
 /// Messages encoded between two flushes when sending flat out; about 40 KiB of lines.
 const BURST: usize = 256;
 
+/// Whether there is a member of this mesh. The group's wait for its driver.
+pub(crate) fn is_built_in(mesh: Mesh) -> bool {
+    mesh == Mesh::Minimal
+}
+
 /// What the fleet asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Command {

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use crate::cost::Cost;
 use crate::rows::Run;
 use crate::spread::{Spread, table};
 use crate::{Args, Mesh, RowKind};
@@ -15,6 +16,14 @@ pub(crate) struct Report {
     /// The minimal mesh comes first.
     pub(crate) meshes: Vec<Mesh>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) costs: Vec<CostLine>,
+}
+
+/// What one group's broadcasts cost, while it is busy and while hardly anything happens.
+pub(crate) struct CostLine {
+    pub(crate) mesh: Mesh,
+    pub(crate) busy: Cost,
+    pub(crate) quiet: Cost,
 }
 
 /// The runs of one kind: rounds, and in each a run of every mesh.
@@ -94,6 +103,10 @@ impl Report {
                 let messages = row.rounds.first().and_then(|runs| runs.first()).map_or(0, |run| run.messages);
                 (format!("Resident memory over {messages} messages (MiB, the largest member)"), self.memory_lines(row))
             }
+            RowKind::Cost => (
+                "Frames in a healthy group, at 1,000 and at 10 messages a second from each member".to_owned(),
+                self.cost_lines(),
+            ),
         }
     }
 
@@ -186,6 +199,37 @@ impl Report {
         lines
     }
 
+    fn cost_lines(&self) -> Vec<Vec<String>> {
+        let mut lines = vec![words(&[
+            "order",
+            "members",
+            "payload per broadcast",
+            "least",
+            "flooding",
+            "payload per delivery",
+            "control per delivery",
+            "at 10/s: payload",
+            "control per broadcast",
+        ])];
+        for line in &self.costs {
+            let n = line.busy.members;
+            let whole = line.busy.is_whole() && line.quiet.is_whole();
+            lines.push(vec![
+                line.mesh.name().to_owned(),
+                n.to_string(),
+                format!("{:.3}", line.busy.payload_per_broadcast())
+                    + if whole { "" } else { " ✗ not all delivered" },
+                (n - 1).to_string(),
+                ((n - 1) * (n - 1)).to_string(),
+                format!("{:.3}", line.busy.payload_per_delivery()),
+                format!("{:.3}", line.busy.control_per_delivery()),
+                format!("{:.3}", line.quiet.payload_per_broadcast()),
+                format!("{:.1}", line.quiet.control_per_broadcast()),
+            ]);
+        }
+        lines
+    }
+
     fn to_json(&self) -> Value {
         let run = |run: &Run| {
             json!({
@@ -194,6 +238,18 @@ impl Report {
                 "memory": run.memory, "memory_peak": run.memory_peak, "faults": run.faults,
                 "orders_differ": run.orders_differ,
                 "frames": run.frames.map(|frames| json!({"payload": frames.payload_sent, "control": frames.control_sent})),
+            })
+        };
+        let frames = |cost: &Cost| {
+            json!({
+                "broadcasts": cost.broadcasts, "deliveries": cost.deliveries,
+                "payload_frames": cost.payload_frames, "control_frames": cost.control_frames,
+            })
+        };
+        let cost = |line: &CostLine| {
+            json!({
+                "order": line.mesh.name(), "members": line.busy.members,
+                "at_1000_per_second": frames(&line.busy), "at_10_per_second": frames(&line.quiet),
             })
         };
         let rows = self.rows.iter().map(|row| {
@@ -209,7 +265,7 @@ impl Report {
                 .collect();
             json!({"row": format!("{:?}", row.kind).to_lowercase(), "rounds": rounds})
         });
-        json!({"machine": self.machine, "pinned": self.pinned, "rows": rows.collect::<Vec<_>>()})
+        json!({"machine": self.machine, "pinned": self.pinned, "rows": rows.collect::<Vec<_>>(), "costs": self.costs.iter().map(cost).collect::<Vec<_>>()})
     }
 }
 

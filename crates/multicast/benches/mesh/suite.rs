@@ -7,15 +7,22 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use multicast::core::Order;
 
-use crate::report::{Report, Row};
+use crate::cost::{self, Cost};
+use crate::report::{CostLine, Report, Row};
 use crate::rows::{self, Run};
-use crate::{Args, Mesh, RowKind, machine};
+use crate::{Args, Mesh, RowKind, machine, member};
 
 /// Messages a second from each member in the latency row.
 const LATENCY_RATE: u32 = 1000;
 /// Messages a second from the one member that sends in the idle row: slow enough that each finds the group idle.
 const IDLE_RATE: u32 = 100;
+
+/// Messages a second from each member in the cost row: a busy group, and one where hardly anything happens.
+const COST_RATES: [u64; 2] = [1000, 10];
+/// Members of the cost row's groups.
+const COST_MEMBERS: [usize; 4] = [3, 5, 9, 25];
 
 /// Runs what the arguments ask for and prints the report.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -28,12 +35,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let each = (suite.rounds() * meshes.len()) as u64;
     let steps: u64 = kinds
         .iter()
-        .map(|kind| {
-            if *kind == RowKind::Memory {
-                meshes.len() as u64
-            } else {
-                each
-            }
+        .map(|kind| match kind {
+            RowKind::Memory => meshes.len() as u64,
+            RowKind::Cost => suite.orders().count() as u64,
+            RowKind::Flat | RowKind::Latency | RowKind::Idle => each,
         })
         .sum();
     let suite = Suite {
@@ -48,6 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         pinned: args.pin,
         meshes,
         rows: Vec::new(),
+        costs: Vec::new(),
     };
     let measured = suite.measure(&kinds, &mut report);
     suite.bar.finish_and_clear();
@@ -67,23 +73,49 @@ impl Suite<'_> {
     }
 
     fn kinds(&self) -> Vec<RowKind> {
-        let all = [RowKind::Flat, RowKind::Latency, RowKind::Idle, RowKind::Memory];
+        let all = [
+            RowKind::Flat,
+            RowKind::Latency,
+            RowKind::Idle,
+            RowKind::Memory,
+            RowKind::Cost,
+        ];
         all.into_iter()
             .filter(|kind| self.args.only.is_empty() || self.args.only.contains(kind))
             .collect()
     }
 
+    /// The orders of the group that are asked for.
+    fn orders(&self) -> impl Iterator<Item = (Mesh, Order)> {
+        let all = [
+            (Mesh::None, Order::None),
+            (Mesh::Fifo, Order::Fifo),
+            (Mesh::Causal, Order::Causal),
+            (Mesh::Total, Order::Total),
+        ];
+        all.into_iter()
+            .filter(|(mesh, _)| self.args.mesh.is_empty() || self.args.mesh.contains(mesh))
+    }
+
     /// The minimal mesh first, whatever is asked for: it is what the others are compared with.
     fn meshes(&self) -> Vec<Mesh> {
-        let all = [Mesh::None, Mesh::Fifo, Mesh::Causal, Mesh::Total];
-        let wanted = all
-            .into_iter()
-            .filter(|mesh| self.args.mesh.is_empty() || self.args.mesh.contains(mesh));
-        std::iter::once(Mesh::Minimal).chain(wanted).collect()
+        let group = self.orders().map(|(mesh, _)| mesh);
+        std::iter::once(Mesh::Minimal)
+            .chain(group)
+            .filter(|&mesh| member::is_built_in(mesh))
+            .collect()
     }
 
     fn measure(&self, kinds: &[RowKind], report: &mut Report) -> anyhow::Result<()> {
         for &kind in kinds {
+            if kind == RowKind::Cost {
+                report.costs = self.costs();
+                report.rows.push(Row {
+                    kind,
+                    rounds: Vec::new(),
+                });
+                continue;
+            }
             let rounds = if kind == RowKind::Memory { 1 } else { self.rounds() };
             let mut row = Row {
                 kind,
@@ -105,6 +137,24 @@ impl Suite<'_> {
         Ok(())
     }
 
+    fn costs(&self) -> Vec<CostLine> {
+        let mut lines = Vec::new();
+        for (mesh, order) in self.orders() {
+            for members in COST_MEMBERS {
+                self.bar
+                    .set_message(format!("Cost, {} of {members}", mesh.name()));
+                let costs: [Cost; 2] = COST_RATES.map(|rate| cost::count(order, members, rate));
+                lines.push(CostLine {
+                    mesh,
+                    busy: costs[0],
+                    quiet: costs[1],
+                });
+            }
+            self.bar.inc(1);
+        }
+        lines
+    }
+
     fn once(&self, kind: RowKind, mesh: Mesh) -> anyhow::Result<Run> {
         let quick = self.args.quick;
         let steady = Duration::from_secs(if quick { 1 } else { 3 });
@@ -123,6 +173,7 @@ impl Suite<'_> {
                     .messages
                     .unwrap_or(if quick { 1_000_000 } else { 10_000_000 }),
             ),
+            RowKind::Cost => unreachable!("costs are counted, not run"),
         }
     }
 }

@@ -11,78 +11,122 @@ use multicast::client::MessageName;
 
 /// The order a group was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Order {
+pub(crate) enum Order {
     None,
     Fifo,
     Causal,
     Total,
 }
 
-impl Order {
-    pub const ALL: [Self; 4] = [Self::None, Self::Fifo, Self::Causal, Self::Total];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Fifo => "fifo",
-            Self::Causal => "causal",
-            Self::Total => "total",
-        }
-    }
-}
-
 /// What a member said, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     Sent(MessageName, String),
     Delivered(MessageName, String),
 }
 
 /// One member, over all its lives.
 #[derive(Clone, Debug, Default)]
-pub struct View {
-    pub member: String,
-    pub said: Vec<Said>,
+pub(crate) struct View {
+    pub(crate) member: String,
+    pub(crate) said: Vec<Said>,
 }
 
 /// The first rule that is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Violation {
+pub(crate) enum Violation {
     /// Delivered twice.
     IntegrityTwice { member: String, message: MessageName },
     /// Delivered with other data than it was sent with, or never sent.
-    IntegrityInvented { member: String, message: MessageName, data: String },
+    IntegrityInvented {
+        member: String,
+        message: MessageName,
+        data: String,
+    },
     /// Delivered at one member and not at another.
-    Agreement { member: String, message: MessageName, count: usize },
+    Agreement {
+        member: String,
+        message: MessageName,
+        count: usize,
+    },
     /// Sent, and not delivered at its own sender.
     Validity { message: MessageName },
     /// After a later one of the same sender.
-    Fifo { member: String, message: MessageName, after: u64 },
+    Fifo {
+        member: String,
+        message: MessageName,
+        after: u64,
+    },
     /// Before one that its sender had delivered when it sent it.
-    Causal { member: String, message: MessageName, lacks: MessageName },
+    Causal {
+        member: String,
+        message: MessageName,
+        lacks: MessageName,
+    },
     /// Two members in different orders.
-    Total { member: String, other: String, message: MessageName },
+    Total {
+        member: String,
+        other: String,
+        message: MessageName,
+    },
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::IntegrityTwice { member, message } => write!(f, "integrity: {member} delivered {message} twice"),
-            Self::IntegrityInvented { member, message, data } => {
-                write!(f, "integrity: {member} delivered {message} as {data:?}, which nobody sent")
+            Self::IntegrityTwice { member, message } => {
+                write!(f, "integrity: {member} delivered {message} twice")
             }
-            Self::Agreement { member, message, count } => {
-                write!(f, "agreement: {member} lacks {count} messages that others delivered, first {message}")
+            Self::IntegrityInvented {
+                member,
+                message,
+                data,
+            } => {
+                write!(
+                    f,
+                    "integrity: {member} delivered {message} as {data:?}, which nobody sent"
+                )
+            }
+            Self::Agreement {
+                member,
+                message,
+                count,
+            } => {
+                write!(
+                    f,
+                    "agreement: {member} lacks {count} messages that others delivered, first {message}"
+                )
             }
             Self::Validity { message } => write!(f, "validity: {message} was sent and not delivered"),
-            Self::Fifo { member, message, after } => {
-                write!(f, "FIFO order: {member} delivered {message} after number {after} of the same life")
+            Self::Fifo {
+                member,
+                message,
+                after,
+            } => {
+                write!(
+                    f,
+                    "FIFO order: {member} delivered {message} after number {after} of the same life"
+                )
             }
-            Self::Causal { member, message, lacks } => {
-                write!(f, "causal order: {member} delivered {message} before {lacks}, which its sender had")
+            Self::Causal {
+                member,
+                message,
+                lacks,
+            } => {
+                write!(
+                    f,
+                    "causal order: {member} delivered {message} before {lacks}, which its sender had"
+                )
             }
-            Self::Total { member, other, message } => {
-                write!(f, "total order: {member} delivered {message} in another order than {other}")
+            Self::Total {
+                member,
+                other,
+                message,
+            } => {
+                write!(
+                    f,
+                    "total order: {member} delivered {message} in another order than {other}"
+                )
             }
         }
     }
@@ -97,7 +141,7 @@ fn life(message: &MessageName) -> Life {
 
 /// What may be missing at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Nothing: everything healed, and everybody kept its state.
     Whole,
     /// What was sent by a life that was killed before anybody else had it.
@@ -109,7 +153,7 @@ pub enum End {
 /// # Errors
 ///
 /// The first violation.
-pub fn check(order: Order, views: &[View], end: End) -> Result<(), Violation> {
+pub(crate) fn check(order: Order, views: &[View], end: End) -> Result<(), Violation> {
     integrity(views)?;
     agreement(views)?;
     if end == End::Whole {
@@ -128,14 +172,14 @@ pub fn check(order: Order, views: &[View], end: End) -> Result<(), Violation> {
 }
 
 impl View {
-    pub fn delivered(&self) -> impl Iterator<Item = (&MessageName, &str)> {
+    pub(crate) fn delivered(&self) -> impl Iterator<Item = (&MessageName, &str)> {
         self.said.iter().filter_map(|said| match said {
             Said::Delivered(message, data) => Some((message, data.as_str())),
             Said::Sent(..) => None,
         })
     }
 
-    pub fn sent(&self) -> impl Iterator<Item = (&MessageName, &str)> {
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (&MessageName, &str)> {
         self.said.iter().filter_map(|said| match said {
             Said::Sent(message, data) => Some((message, data.as_str())),
             Said::Delivered(..) => None,
@@ -154,7 +198,10 @@ fn integrity(views: &[View]) -> Result<(), Violation> {
         let mut seen = BTreeSet::new();
         for (message, data) in view.delivered() {
             if !seen.insert(message) {
-                return Err(Violation::IntegrityTwice { member: view.member.clone(), message: message.clone() });
+                return Err(Violation::IntegrityTwice {
+                    member: view.member.clone(),
+                    message: message.clone(),
+                });
             }
             if !known(message, data) {
                 return Err(Violation::IntegrityInvented {
@@ -169,7 +216,11 @@ fn integrity(views: &[View]) -> Result<(), Violation> {
 }
 
 fn agreement(views: &[View]) -> Result<(), Violation> {
-    let all: BTreeSet<&MessageName> = views.iter().flat_map(View::delivered).map(|(message, _)| message).collect();
+    let all: BTreeSet<&MessageName> = views
+        .iter()
+        .flat_map(View::delivered)
+        .map(|(message, _)| message)
+        .collect();
     for view in views {
         let own: BTreeSet<&MessageName> = view.delivered().map(|(message, _)| message).collect();
         let mut lacking = all.difference(&own);
@@ -188,7 +239,9 @@ fn validity(views: &[View]) -> Result<(), Violation> {
     for view in views {
         let delivered: BTreeSet<&MessageName> = view.delivered().map(|(message, _)| message).collect();
         if let Some((message, _)) = view.sent().find(|(message, _)| !delivered.contains(message)) {
-            return Err(Violation::Validity { message: message.clone() });
+            return Err(Violation::Validity {
+                message: message.clone(),
+            });
         }
     }
     Ok(())
@@ -238,7 +291,11 @@ fn causal(views: &[View]) -> Result<(), Violation> {
                         incarnation: life.1,
                         sequence: needed,
                     };
-                    return Err(Violation::Causal { member: view.member.clone(), message: message.clone(), lacks });
+                    return Err(Violation::Causal {
+                        member: view.member.clone(),
+                        message: message.clone(),
+                        lacks,
+                    });
                 }
             }
             has.insert(life(message), message.sequence);
@@ -248,7 +305,9 @@ fn causal(views: &[View]) -> Result<(), Violation> {
 }
 
 fn total(views: &[View]) -> Result<(), Violation> {
-    let Some((first, others)) = views.split_first() else { return Ok(()) };
+    let Some((first, others)) = views.split_first() else {
+        return Ok(());
+    };
     for view in others {
         for ((message, _), (reference, _)) in view.delivered().zip(first.delivered()) {
             if message != reference {
