@@ -6,10 +6,17 @@
 pub mod analyse;
 pub mod client;
 pub mod core;
+mod driver;
+pub mod group;
+pub mod group_file;
 pub mod limits;
 pub mod members;
 #[cfg(test)]
 pub(crate) mod sim;
 
 pub use core::Order;
+pub use driver::identity::DataError;
+pub use driver::link::ClientPort;
+pub use group::{Delivery, Event, Group, GroupSettings, Handle, JoinError, SendError, Sent};
+pub use group_file::{Members, MembersError};
 pub use members::{Member, MemberSet};

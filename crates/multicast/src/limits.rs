@@ -3,6 +3,8 @@
 //! Times are microseconds of the driver's monotonic clock, the unit of the `now` given to
 //! [`Peer::step`](crate::core::Peer::step).
 
+use std::time::Duration;
+
 /// Most members of a group: member sets are one 64-bit word.
 pub const MEMBERS_MAX: usize = 64;
 
@@ -67,3 +69,30 @@ pub const OLD_INCARNATIONS_MAX: usize = 8;
 
 /// Gaps of one sender's sequence that an acknowledgement lists; the rest is asked for again.
 pub const GAPS_TOLD_MAX: usize = 16;
+
+/// Longest line between members, in bytes: a status of the largest group with everything open.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest payload, in bytes of text: with its escapes it fits a line of the wire.
+pub const DATA_BYTES_MAX: usize = 60 * 1024;
+
+/// What may wait to be written on one link, in bytes. The windows bound it well below; beyond it the link begins anew.
+pub const LINK_OUTBOX_BYTES: usize = 256 * 1024 * 1024;
+
+/// A link on which nothing was heard for this long is over. Heart-beats come every [`HEARTBEAT_AFTER`].
+pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Time two members have to prove themselves to each other.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+
+/// Pauses between attempts to reach a member: the first, and the longest.
+pub const RECONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Batches of frames that wait for the engine, over all links. Beyond it links stop reading.
+pub const ENGINE_QUEUE: usize = 64;
+
+/// Batches of events that wait for the application. Beyond it the peer takes no more frames.
+pub const EVENTS_QUEUE: usize = 64;
+
+/// Messages of the application that enter the core between two looks at the links.
+pub const LOCAL_BATCH_MAX: usize = 512;

@@ -8,7 +8,7 @@
 //!
 //! A broadcast ticks the Lamport clock, takes the next sequence number and goes once to every member linked
 //! (n-1 payload frames). Whoever sees a message for the first time moves its clock by the receive rule, keeps it, and
-//! delivers it as the order allows; a copy seen again is dropped before it touches the clock. This is the flooding of
+//! delivers it as the order allows (a message that had to wait is delivered by an event of its own, which ticks); a copy seen again is dropped before it touches the clock. This is the flooding of
 //! reliable broadcast (V. Hadzilacos and S. Toueg, *A Modular Approach to Fault-Tolerant Broadcasts and Related
 //! Problems*, 1994, section 3) with one change: a member relays only to those that it does not know to have the message.
 //! What it knows comes from the statuses that members exchange (watermark and gaps per sender, and whose frames they hear).
@@ -185,8 +185,11 @@ pub enum Output {
     Deliver {
         /// The message, with its sender's stamp.
         message: Message,
-        /// The Lamport time of its receive here (of its send, for one's own).
-        received: u64,
+        /// The Lamport time of the delivery here: that of the receive (of the send, for one's own) where it was delivered at
+        /// once.
+        time: u64,
+        /// It had to wait for its turn: the delivery is a local event of its own.
+        later: bool,
     },
     /// These messages of a stream are out of reach: nobody within reach keeps them any more.
     Missed {
@@ -455,6 +458,19 @@ impl Peer {
         self.undelivered
     }
 
+    /// Messages kept here that `member` is not known to have.
+    #[must_use]
+    pub fn lacks(&self, member: Member) -> u64 {
+        let streams = self.origins.iter().flat_map(|origin| &origin.streams);
+        streams
+            .map(|stream| {
+                stream
+                    .top()
+                    .saturating_sub(stream.views[member.index()].through.max(stream.purged()))
+            })
+            .sum()
+    }
+
     /// Members heard directly now.
     #[must_use]
     pub fn hears(&self) -> MemberSet {
@@ -691,7 +707,8 @@ impl Peer {
         if order == Order::None {
             out.push(Output::Deliver {
                 message: message.clone(),
-                received: self.clock,
+                time: self.clock,
+                later: false,
             });
         }
         let before = stream.through;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use lamport::after_send;
+
 use super::frame::{Message, MessageId, Promise};
 use super::{Order, Output, Peer};
 use crate::members::{Member, MemberSet};
@@ -215,9 +217,15 @@ impl Peer {
         let held = stream
             .head()
             .expect("a stream is delivered from only when its head stands ready");
+        // Delivered in the step of its receive (or send), that is one event; later it is an event of its own.
+        let later = held.received != self.clock;
+        if later {
+            self.clock = after_send(self.clock).unwrap_or(self.clock);
+        }
         out.push(Output::Deliver {
             message: held.message.clone(),
-            received: held.received,
+            time: self.clock,
+            later,
         });
         stream.delivered += 1;
         stream.skip_missed();

@@ -488,7 +488,11 @@ impl World {
                     self.send(member, to, &frame);
                 }
             }
-            Output::Deliver { message, received } => {
+            Output::Deliver {
+                message,
+                time: received,
+                ..
+            } => {
                 let data = u64::from_be_bytes(
                     message.data[..]
                         .try_into()

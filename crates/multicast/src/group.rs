@@ -1,0 +1,447 @@
+//! A group as a library: join, send, and take what is delivered.
+//!
+//! A replicated state machine (F. Schneider, *Implementing Fault-Tolerant Services Using the State Machine Approach*, ACM
+//! Computing Surveys 22(4), 1990) is a group in total order whose members apply every delivery, their own too:
+//!
+//! ```no_run
+//! use multicast::{Event, Group, GroupSettings, Members, Order};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = GroupSettings::new("P1".parse()?, Members::builtin()).order(Order::Total);
+//! let mut group = Group::join(settings).await?;
+//! let handle = group.handle();
+//! tokio::spawn(async move { handle.send("add 5").await });
+//! let mut sum = 0;
+//! while let Some(events) = group.next().await {
+//!     for event in events {
+//!         if let Event::Delivered(delivery) = event {
+//!             // Every member applies the same commands in the same order, so every member has the same sum.
+//!             if let Some(number) = delivery.text().strip_prefix("add ") {
+//!                 sum += number.parse::<i64>()?;
+//!             }
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use lamport::ProcessId;
+use lamport::trace::Tracer;
+use proto::net::{Identity, Listener, ServerLimits, Shutdown, serve};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::client::{MessageName, SERVICE, Status};
+use crate::core::{Memory, Order, Peer, Settings};
+use crate::driver::engine::{Engine, Local, ToEngine};
+use crate::driver::identity::{DataError, Incarnation};
+use crate::driver::link::{ClientPort, Links, link_settings};
+use crate::group_file::Members;
+use crate::limits::{DATA_BYTES_MAX, ENGINE_QUEUE, EVENTS_QUEUE};
+use crate::members::Member;
+
+/// What a member is started with.
+#[derive(Debug, Clone)]
+pub struct GroupSettings {
+    id: ProcessId,
+    members: Members,
+    order: Order,
+    data: Option<PathBuf>,
+    secret: Option<Vec<u8>>,
+    tracer: Tracer,
+    limits: ServerLimits,
+    shutdown: Shutdown,
+}
+
+impl GroupSettings {
+    /// Member `id` of the group: causal order, no data directory, no secret, no trace.
+    #[must_use]
+    pub fn new(id: ProcessId, members: Members) -> Self {
+        Self {
+            id,
+            members,
+            order: Order::default(),
+            data: None,
+            secret: None,
+            tracer: Tracer::off(),
+            limits: ServerLimits::default(),
+            shutdown: Shutdown::new(),
+        }
+    }
+
+    /// The group's order, the same at every member.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Where the incarnation is kept. Without it the incarnation is the time in milliseconds.
+    #[must_use]
+    pub fn data(mut self, directory: impl Into<Option<PathBuf>>) -> Self {
+        self.data = directory.into();
+        self
+    }
+
+    /// The group's secret, by which members prove who they are. Without it only this machine's processes are trusted.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<Option<Vec<u8>>>) -> Self {
+        self.secret = secret.into();
+        self
+    }
+
+    /// Where events are recorded.
+    #[must_use]
+    pub fn tracer(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
+    /// The bounds of the peer's port.
+    #[must_use]
+    pub fn limits(mut self, limits: ServerLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What ends the peer, such as a signal.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+}
+
+/// Why a member could not join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The identity is none of the group's.
+    #[error("{0} is not a member of the group; hint: --id names one of the members in the --group file")]
+    NotAMember(ProcessId),
+    /// The address cannot be listened on.
+    #[error(
+        "failed to listen on {address}: {error}; hint: is this member running already? --group FILE gives other addresses"
+    )]
+    Listen {
+        /// Which address.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Without a secret only this machine is trusted.
+    #[error(
+        "{0} can be reached from other machines, and the group has no secret; hint: start all members with the same --secret-file, or listen on localhost"
+    )]
+    SecretNeeded(SocketAddr),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The member has left.
+    #[error("the member has left the group")]
+    Left,
+    /// The clock has reached its end, or the group knows a later life of this member.
+    #[error("the group takes no messages of this member any more")]
+    Refused,
+    /// The text is too long.
+    #[error("a message has at most {DATA_BYTES_MAX} bytes, this one has {0}")]
+    TooLong(usize),
+}
+
+/// A message that the group has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// This life of the member.
+    pub incarnation: u64,
+    /// The message's number in this life.
+    pub sequence: u64,
+    /// The Lamport time of the send.
+    pub stamp: u64,
+}
+
+/// A delivered message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who sent it.
+    pub from: ProcessId,
+    /// In which life.
+    pub incarnation: u64,
+    /// As which of that life.
+    pub sequence: u64,
+    /// The text in UTF-8.
+    pub data: Bytes,
+    /// The Lamport time of its send.
+    pub stamp: u64,
+    /// The Lamport time of its delivery here.
+    pub received: u64,
+    /// When it was delivered, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// This member sent it.
+    pub own: bool,
+}
+
+impl Delivery {
+    /// What it says.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.data).unwrap_or_default()
+    }
+
+    /// Its name: `P1/2/17`.
+    #[must_use]
+    pub fn name(&self) -> MessageName {
+        MessageName {
+            origin: self.from.clone(),
+            incarnation: self.incarnation,
+            sequence: self.sequence,
+        }
+    }
+}
+
+/// What a member tells its application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A message, this member's own too.
+    Delivered(Delivery),
+    /// Messages that will never come: this member was away for too long, and nobody keeps them any more.
+    Missed {
+        /// Whose messages.
+        from: ProcessId,
+        /// Of which life.
+        incarnation: u64,
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Nothing was heard of this member for a while.
+    Suspected(ProcessId),
+    /// It was heard again.
+    Trusted(ProcessId),
+    /// Total order waits for these members; goes on when nobody is named.
+    Waiting(Vec<ProcessId>),
+    /// Something was refused, which people should know.
+    Refused(String),
+}
+
+/// A member of a running group. Dropping it leaves at once; [`leave`](Self::leave) writes first what is queued.
+pub struct Group {
+    handle: Handle,
+    links: Arc<Links>,
+    address: SocketAddr,
+    events: mpsc::Receiver<Vec<Event>>,
+    end: Option<oneshot::Sender<()>>,
+    engine: Option<JoinHandle<()>>,
+    server: Option<JoinHandle<bool>>,
+    dials: Vec<JoinHandle<()>>,
+    shutdown: Shutdown,
+    _incarnation: Incarnation,
+}
+
+/// Sends, from any task. Cloning is cheap.
+#[derive(Clone)]
+pub struct Handle {
+    local: mpsc::Sender<Local>,
+    engine: mpsc::Sender<ToEngine>,
+    id: ProcessId,
+}
+
+impl Group {
+    /// Starts a member: it listens on its address and keeps up a link to every other.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`].
+    pub async fn join(settings: GroupSettings) -> Result<Self, JoinError> {
+        let Some(me) = settings.members.find(settings.id.as_str()) else {
+            return Err(JoinError::NotAMember(settings.id));
+        };
+        let at = settings.members.address(me).to_owned();
+        let listen = |error| JoinError::Listen {
+            address: at.clone(),
+            error,
+        };
+        let listener = Listener::bind(at.as_str()).await.map_err(listen)?;
+        let bound = listener.local_address().map_err(listen)?;
+        let address = bound.expect("a listener bound to an address has one");
+        if settings.secret.is_none() && !address.ip().is_loopback() {
+            return Err(JoinError::SecretNeeded(address));
+        }
+        let incarnation = Incarnation::begin(settings.data.as_deref())?;
+        let core = Settings::new(me, settings.members.len(), settings.order);
+        let memory = Memory {
+            incarnation: incarnation.number,
+            ..Memory::default()
+        };
+        let (to_engine, from_links) = mpsc::channel(ENGINE_QUEUE);
+        let (to_local, local) = mpsc::channel(EVENTS_QUEUE);
+        let (to_application, events) = mpsc::channel(EVENTS_QUEUE);
+        let (end, ended) = oneshot::channel();
+        let members = Arc::new(settings.members.clone());
+        let engine = Engine::new(
+            Peer::new(core, memory),
+            members,
+            settings.order,
+            settings.tracer.clone(),
+            to_application,
+        );
+        let engine = tokio::spawn(engine.run(from_links, local, ended));
+        let shutdown = settings.shutdown;
+        let links = Arc::new(Links {
+            members: settings.members,
+            me,
+            order: settings.order,
+            incarnation: incarnation.number,
+            secret: settings.secret,
+            engine: to_engine.clone(),
+            clients: OnceLock::new(),
+            shutdown: shutdown.clone(),
+            sessions: AtomicU64::new(1),
+        });
+        let mut limits = settings.limits;
+        limits.connection.outbox = link_settings().outbox;
+        let identity = Identity {
+            service: SERVICE,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let server = tokio::spawn(serve(listener, identity, limits, shutdown.clone(), {
+            let links = Arc::clone(&links);
+            move |connection| Arc::clone(&links).accept(connection)
+        }));
+        let dials = (0..me.index())
+            .map(|lower| tokio::spawn(Arc::clone(&links).dial(Member::new(lower))))
+            .collect();
+        Ok(Self {
+            handle: Handle {
+                local: to_local,
+                engine: to_engine,
+                id: settings.id,
+            },
+            links,
+            address,
+            events,
+            end: Some(end),
+            engine: Some(engine),
+            server: Some(server),
+            dials,
+            shutdown,
+            _incarnation: incarnation,
+        })
+    }
+
+    /// Where this member listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// This life of the member.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.links.incarnation
+    }
+
+    /// Sends from other tasks.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Who serves connections to the peer's port that are not from members. The first call counts.
+    pub fn serve_clients(&self, clients: Arc<dyn ClientPort>) {
+        let _ = self.links.clients.set(clients);
+    }
+
+    /// The next events, in order, as many as there are; `None` once the member has left. Cancel safe.
+    ///
+    /// Take them in another task than the one that [sends](Handle::send): a member whose deliveries nobody takes stops taking
+    /// frames after a while, and then no send goes through either.
+    pub async fn next(&mut self) -> Option<Vec<Event>> {
+        self.events.recv().await
+    }
+
+    /// Leaves: what is queued is still written to the members linked, within the grace period of the limits.
+    pub async fn leave(mut self) {
+        self.events.close();
+        drop(self.end.take());
+        if let Some(engine) = self.engine.take() {
+            // It ends by itself once told; a panic of it has been printed.
+            let _ = engine.await;
+        }
+        self.shutdown.begin();
+        if let Some(server) = self.server.take() {
+            let _ = server.await;
+        }
+        for dial in std::mem::take(&mut self.dials) {
+            let _ = tokio::time::timeout(Duration::from_secs(2), dial).await;
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.shutdown.begin();
+    }
+}
+
+impl Handle {
+    /// Sends a text to the group. Waits while the group takes none: a connected member is a whole window behind, or total
+    /// order waits for a member that is away.
+    ///
+    /// Not cancel safe: when the future is dropped, nobody knows whether the message was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub async fn send(&self, text: &str) -> Result<Sent, SendError> {
+        let sent = self.send_all([Bytes::copy_from_slice(text.as_bytes())]).await?;
+        sent.first().copied().ok_or(SendError::Refused)
+    }
+
+    /// Sends several texts in order, as [`send`](Self::send) does one. Payloads must be UTF-8; what is not is replaced on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; then some of them may have been sent.
+    pub async fn send_all(&self, texts: impl IntoIterator<Item = Bytes>) -> Result<Vec<Sent>, SendError> {
+        let data: VecDeque<Bytes> = texts.into_iter().collect();
+        if let Some(long) = data.iter().find(|data| data.len() > DATA_BYTES_MAX) {
+            return Err(SendError::TooLong(long.len()));
+        }
+        let (reply, sent) = oneshot::channel();
+        let local = Local {
+            sent: Vec::with_capacity(data.len()),
+            data,
+            reply,
+        };
+        self.local.send(local).await.map_err(|_| SendError::Left)?;
+        sent.await.map_err(|_| SendError::Left)?
+    }
+
+    /// How the member is; `None` once it has left.
+    pub async fn status(&self) -> Option<Status> {
+        let (reply, status) = oneshot::channel();
+        self.engine.send(ToEngine::Status(reply)).await.ok()?;
+        status.await.ok()
+    }
+
+    /// Whose handle this is.
+    #[must_use]
+    pub fn id(&self) -> &ProcessId {
+        &self.id
+    }
+}

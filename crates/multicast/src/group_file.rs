@@ -1,0 +1,174 @@
+//! Who belongs to the group, and where each member listens.
+//!
+//! The file is S3's: `{"P1": "localhost:5001", "P2": "localhost:5002"}`. Members are ordered by identity, so that every member
+//! numbers them alike whatever the order of the lines.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lamport::ProcessId;
+use sha2::{Digest as _, Sha256};
+
+use crate::limits::MEMBERS_MAX;
+use crate::members::Member;
+
+/// The members of a group in their order, and their addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    members: Vec<(ProcessId, String)>,
+}
+
+/// Why there is no group.
+#[derive(Debug, thiserror::Error)]
+pub enum MembersError {
+    /// The file cannot be read.
+    #[error("failed to read the group file {path}: {error}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is no JSON object of addresses by identity.
+    #[error(
+        "the group file is not understood: {0}; hint: it looks like {{\"P1\": \"localhost:5001\", \"P2\": \"localhost:5002\"}}"
+    )]
+    Form(#[from] serde_json::Error),
+    /// There are too few or too many members.
+    #[error("a group has 1 to {MEMBERS_MAX} members, this one has {0}")]
+    Size(usize),
+    /// Two members share an address.
+    #[error("{0} is the address of two members")]
+    SameAddress(String),
+}
+
+impl Members {
+    /// The seed's group: P1, P2 and P3 on localhost:5001 to 5003.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let member = |n: u16| {
+            let id = ProcessId::new(&format!("P{n}")).expect("P1 to P3 are identities");
+            (id, format!("localhost:{}", 5000 + n))
+        };
+        Self {
+            members: (1..=3).map(member).collect(),
+        }
+    }
+
+    /// A group of these members.
+    ///
+    /// # Errors
+    ///
+    /// [`MembersError`] if they are too few or too many, or two share an address.
+    pub fn new(members: impl IntoIterator<Item = (ProcessId, String)>) -> Result<Self, MembersError> {
+        let members: BTreeMap<ProcessId, String> = members.into_iter().collect();
+        if members.is_empty() || members.len() > MEMBERS_MAX {
+            return Err(MembersError::Size(members.len()));
+        }
+        let mut addresses: Vec<&String> = members.values().collect();
+        addresses.sort();
+        if let Some(twice) = addresses.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(MembersError::SameAddress(twice[0].clone()));
+        }
+        Ok(Self {
+            members: members.into_iter().collect(),
+        })
+    }
+
+    /// The group in a file.
+    ///
+    /// # Errors
+    ///
+    /// [`MembersError`].
+    pub fn read(path: &Path) -> Result<Self, MembersError> {
+        let text = std::fs::read(path).map_err(|error| MembersError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        let members: BTreeMap<ProcessId, String> = serde_json::from_slice(&text)?;
+        Self::new(members)
+    }
+
+    /// How many there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a group has at least one member")]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The number of a member.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Member> {
+        let place = self
+            .members
+            .iter()
+            .position(|(member, _)| member.as_str() == id)?;
+        Some(Member::new(place))
+    }
+
+    /// The identity of a member.
+    #[must_use]
+    pub fn id(&self, member: Member) -> &ProcessId {
+        &self.members[member.index()].0
+    }
+
+    /// Where a member listens.
+    #[must_use]
+    pub fn address(&self, member: Member) -> &str {
+        &self.members[member.index()].1
+    }
+
+    /// A short text that is the same for the same identities: members with different lists notice it when they meet.
+    /// Addresses may differ, because a member may be reached under several.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (id, _) in &self.members {
+            hash.update(id.as_str().as_bytes());
+            hash.update([0]);
+        }
+        hash.finalize()[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> ProcessId {
+        ProcessId::new(text).unwrap()
+    }
+
+    #[test]
+    fn members_are_numbered_by_identity() {
+        let list = [("P10", "c:1"), ("P2", "b:1"), ("P1", "a:1")].map(|(name, at)| (id(name), at.to_owned()));
+        let members = Members::new(list).unwrap();
+        assert_eq!(
+            (members.find("P2"), members.find("P10")),
+            (Some(Member::new(1)), Some(Member::new(2)))
+        );
+        assert_eq!(
+            (members.find("P3"), members.address(Member::new(0))),
+            (None, "a:1")
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_identities() {
+        let moved =
+            Members::new([("P1", "x:1"), ("P2", "x:2"), ("P3", "x:3")].map(|(n, a)| (id(n), a.to_owned())));
+        assert_eq!(moved.unwrap().fingerprint(), Members::builtin().fingerprint());
+        let other = Members::new([("P1", "x:1"), ("P2", "x:2")].map(|(n, a)| (id(n), a.to_owned())));
+        assert_ne!(other.unwrap().fingerprint(), Members::builtin().fingerprint());
+    }
+
+    #[test]
+    fn two_members_need_two_addresses() {
+        let same = Members::new([("P1", "x:1"), ("P2", "x:1")].map(|(n, a)| (id(n), a.to_owned())));
+        assert!(matches!(same, Err(MembersError::SameAddress(_))));
+    }
+}

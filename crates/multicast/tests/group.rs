@@ -1,0 +1,241 @@
+//! Groups of real members over TCP, driven through the library.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lamport::ProcessId;
+use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order};
+use tokio::time::timeout;
+
+/// Longest wait for something that must happen.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Free addresses on loopback for P1 to Pn.
+fn members(count: usize) -> Members {
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let named = held.iter().enumerate().map(|(n, listener)| {
+        (
+            ProcessId::new(&format!("P{}", n + 1)).unwrap(),
+            listener.local_addr().unwrap().to_string(),
+        )
+    });
+    Members::new(named).unwrap()
+}
+
+fn settings(members: &Members, n: usize, order: Order) -> GroupSettings {
+    GroupSettings::new(ProcessId::new(&format!("P{n}")).unwrap(), members.clone()).order(order)
+}
+
+async fn group(count: usize, order: Order) -> Vec<Group> {
+    let members = members(count);
+    let mut groups = Vec::new();
+    for n in 1..=count {
+        groups.push(Group::join(settings(&members, n, order)).await.unwrap());
+    }
+    for group in &groups {
+        linked(group).await;
+    }
+    groups
+}
+
+/// Waits until everybody is linked.
+async fn linked(group: &Group) {
+    let handle = group.handle();
+    timeout(SOON, async {
+        loop {
+            let status = handle.status().await.unwrap();
+            if status
+                .members
+                .iter()
+                .all(|member| matches!(member.state.as_deref(), Some("self" | "up")))
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the members link up");
+}
+
+/// The next `count` deliveries.
+async fn deliveries(group: &mut Group, count: usize) -> Vec<Delivery> {
+    let mut delivered = Vec::new();
+    while delivered.len() < count {
+        let events = timeout(SOON, group.next())
+            .await
+            .expect("deliveries come")
+            .expect("the member is there");
+        delivered.extend(events.into_iter().filter_map(|event| match event {
+            Event::Delivered(delivery) => Some(delivery),
+            _ => None,
+        }));
+    }
+    delivered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seeds_run_has_the_stamps_of_the_rule() {
+    let mut groups = group(3, Order::Causal).await;
+    let mut seen = vec![Vec::new(); 3];
+    for sender in 0..3 {
+        groups[sender]
+            .handle()
+            .send(&format!("message {sender}"))
+            .await
+            .unwrap();
+        for (n, group) in groups.iter_mut().enumerate() {
+            let delivered = deliveries(group, 1).await;
+            seen[n].push((delivered[0].stamp, delivered[0].received));
+        }
+    }
+    assert_eq!(seen[0], [(1, 1), (3, 4), (5, 6)]);
+    assert_eq!(seen[1], [(1, 2), (3, 3), (5, 6)]);
+    assert_eq!(seen[2], [(1, 2), (3, 4), (5, 5)]);
+    for group in groups {
+        group.leave().await;
+    }
+}
+
+/// All members send at once: everybody delivers everything once, and in the group's order.
+async fn check_flood(order: Order, each: usize) {
+    let mut groups = group(3, order).await;
+    let senders: Vec<_> = groups
+        .iter()
+        .map(|group| {
+            let handle = group.handle();
+            tokio::spawn(async move {
+                for chunk in 0..each / 100 {
+                    let texts = (0..100).map(|n| Bytes::from(format!("{} {}", handle.id(), chunk * 100 + n)));
+                    handle.send_all(texts).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let receivers: Vec<_> = groups
+        .drain(..)
+        .map(|mut group| tokio::spawn(async move { (deliveries(&mut group, 3 * each).await, group) }))
+        .collect();
+    let mut sequences = Vec::new();
+    let mut alive = Vec::new();
+    for receiver in receivers {
+        let (delivered, group) = receiver.await.unwrap();
+        let names: BTreeSet<_> = delivered.iter().map(Delivery::name).collect();
+        assert_eq!(names.len(), 3 * each, "exactly once");
+        if order != Order::None {
+            for id in ["P1", "P2", "P3"] {
+                let sequence = delivered
+                    .iter()
+                    .filter(|d| d.from.as_str() == id)
+                    .map(|d| d.sequence);
+                assert!(sequence.eq(1..=each as u64), "{id} in the order sent");
+            }
+        }
+        sequences.push(delivered.iter().map(Delivery::name).collect::<Vec<_>>());
+        alive.push(group);
+    }
+    if order == Order::Total {
+        assert!(
+            sequences.windows(2).all(|pair| pair[0] == pair[1]),
+            "one order for all"
+        );
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    for group in alive {
+        group.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_delivered_once_everywhere_without_order() {
+    check_flood(Order::None, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_delivered_once_everywhere_in_causal_order() {
+    check_flood(Order::Causal, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_delivered_once_everywhere_in_one_order() {
+    check_flood(Order::Total, 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_comes_back_gets_what_it_missed() {
+    let members = members(3);
+    let mut one = Group::join(settings(&members, 1, Order::Causal)).await.unwrap();
+    let two = Group::join(settings(&members, 2, Order::Causal)).await.unwrap();
+    one.handle().send("before").await.unwrap();
+    // The third starts for the first time after that, and gets it.
+    let mut three = Group::join(settings(&members, 3, Order::Causal)).await.unwrap();
+    assert_eq!(deliveries(&mut three, 1).await[0].text(), "before");
+    three.leave().await;
+    one.handle().send("while away").await.unwrap();
+    let mut three = Group::join(settings(&members, 3, Order::Causal)).await.unwrap();
+    let texts: Vec<String> = deliveries(&mut three, 1)
+        .await
+        .iter()
+        .map(|d| d.text().to_owned())
+        .collect();
+    assert!(
+        texts.ends_with(&["while away".to_owned()]) || texts == ["before"],
+        "{texts:?}"
+    );
+    assert_eq!(deliveries(&mut one, 2).await.len(), 2);
+    for group in [one, two, three] {
+        group.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_without_the_secret_are_refused_and_nobodys_clock_moves() {
+    let members = members(2);
+    let secret = |text: &str| Some(text.as_bytes().to_vec());
+    let one = Group::join(settings(&members, 1, Order::Causal).secret(secret("right")))
+        .await
+        .unwrap();
+    let two = Group::join(settings(&members, 2, Order::Causal).secret(secret("wrong")))
+        .await
+        .unwrap();
+    two.handle().send("let me in").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let status = one.handle().status().await.unwrap();
+    assert_eq!((status.lamport, status.delivered), (Some(0), Some(0)));
+    assert_eq!(status.members[1].state.as_deref(), Some("down"));
+    two.leave().await;
+    let two = Group::join(settings(&members, 2, Order::Causal).secret(secret("right")))
+        .await
+        .unwrap();
+    linked(&two).await;
+    for group in [one, two] {
+        group.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_join_says_why() {
+    let members = members(1);
+    let stranger = GroupSettings::new(ProcessId::new("P9").unwrap(), members.clone());
+    assert!(matches!(
+        Group::join(stranger).await,
+        Err(JoinError::NotAMember(_))
+    ));
+    let open = Members::new([(ProcessId::new("P1").unwrap(), "0.0.0.0:0".to_owned())]).unwrap();
+    assert!(matches!(
+        Group::join(settings(&open, 1, Order::None)).await,
+        Err(JoinError::SecretNeeded(_))
+    ));
+    let first = Group::join(settings(&members, 1, Order::None)).await.unwrap();
+    assert!(matches!(
+        Group::join(settings(&members, 1, Order::None)).await,
+        Err(JoinError::Listen { .. })
+    ));
+    first.leave().await;
+}
