@@ -173,7 +173,7 @@ impl Observer for Recorder {
                     told.extend(since.map(|since| fact(facts::SINCE, since)));
                 }
                 "exit" | "leave" => told.push(fact(facts::LEFT, 1_u64)),
-                _ => {}
+                _ => told.push(fact(facts::OWN, 1_u64)),
             }
         }
         record(&op, &told);

@@ -18,6 +18,8 @@ pub(super) struct Bank {
 struct Account {
     /// The balance now; not known before the first leg, nor for the cash account if the bank leaves it out.
     now: Option<State>,
+    /// What the trace begins with: entries before it were applied by an earlier run of the bank.
+    first_entry: Option<u64>,
     last_entry: Option<(u64, Place)>,
     /// By entry: the balance after it.
     entries: Numbered<(i64, Place)>,
@@ -84,7 +86,7 @@ impl Bank {
             let account = &self.accounts[claim.account as usize];
             match account.entries.get(claim.entry) {
                 Some(&entry) => self.compare(claim, entry)?,
-                None if whole && !account.entries.is_empty() => {
+                None if whole && account.first_entry.is_some_and(|first| first < claim.entry) => {
                     let name = self.names.text(claim.account);
                     return Err(Violation::new(
                         Rule::BankAcknowledged,
@@ -121,6 +123,7 @@ impl Bank {
                 [(place, format!("entry {last}")), here()],
             ));
         }
+        account.first_entry.get_or_insert(entry);
         account.last_entry = Some((entry, seen.place));
         let Some(balance) = told.balance else {
             return if told.account == CASH {

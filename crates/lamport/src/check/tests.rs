@@ -461,6 +461,17 @@ fn an_acknowledgement_must_be_in_the_journal() {
 }
 
 #[test]
+fn a_balance_from_before_the_trace_is_unproved() {
+    let earlier = doctor(
+        BANK,
+        "atm  12 receive bank@11 balance  account='1 balance=9000",
+        "atm  12 receive bank@11 balance  account='1 balance=9000 entry=0",
+    );
+    let report = run(&earlier, Service::Bank, Options::default()).unwrap();
+    assert_eq!(report.unproved.len(), 1, "{:?}", report.unproved);
+}
+
+#[test]
 fn an_origin_must_number_one_by_one() {
     let script = CAST
         .replace("origin=P2 sequence=2", "origin=P2 sequence=3")

@@ -1,2 +1,0 @@
-//! tour
-fn main() {}
