@@ -421,12 +421,18 @@ impl Session {
     /// Answers a line that is no request. False when the connection has broken the framing too often.
     async fn refuse(&mut self, refusal: Refusal) -> Result<bool, Closed> {
         self.settle().await?;
+        let shared = Arc::clone(&self.shared);
         if let Some(stamp) = refusal.lamport {
             self.requests += 1;
+            let message = Message::Request {
+                connection: self.connection.id(),
+                number: self.requests,
+            };
+            let event = Event::receive("refused", message, &[]);
             // A stamp that leaps moves nothing; the refusal says what came first.
-            let _ = self.shared.clock.receive(stamp);
+            let _ = shared.tracer.stamped(|| shared.clock.receive(stamp), &event);
         }
-        let lamport = self.shared.clock.tick().unwrap_or(lamport::TIME_MAX);
+        let lamport = send(&shared, "error", &[]);
         self.told = lamport;
         Ok(self.connection.refuse(lamport, &refusal))
     }
