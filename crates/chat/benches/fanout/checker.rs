@@ -201,7 +201,8 @@ impl Checker {
                 self.next_seq += missed;
                 self.next_number.iter_mut().for_each(|next| *next += missed);
             }
-            Line::Ping => {}
+            Line::Replied => self.acknowledged += 1,
+            Line::Upkeep => {}
             Line::Unexpected => self.fault(|| unexpected(line)),
         }
     }

@@ -29,6 +29,25 @@ pub(crate) enum Dialect {
     Said,
     /// Nothing but the text and a newline, to be copied as they are.
     Bare,
+    /// `PUBLISH` commands to Redis.
+    Publish,
+}
+
+impl Dialect {
+    /// Whether each text is replied to.
+    pub(crate) fn acknowledges(self) -> bool {
+        matches!(self, Self::Say | Self::Publish)
+    }
+
+    /// Whether a sender gets the texts of the other senders.
+    pub(crate) fn senders_receive(self) -> bool {
+        self != Self::Publish
+    }
+
+    /// Whether each newline ends a text, so that texts can be counted without being read.
+    pub(crate) fn is_counted_by_lines(self) -> bool {
+        self != Self::Publish
+    }
 }
 
 /// One sender's line with places to fill in.
@@ -54,10 +73,17 @@ impl Template {
                 "\",\"at\":1763691738000}\n",
             ),
             Dialect::Bare => (String::new(), "\n"),
+            Dialect::Publish => (
+                format!(
+                    "*3\r\n$7\r\nPUBLISH\r\n${}\r\n{ROOM}\r\n${TEXT_BYTES}\r\n",
+                    ROOM.len()
+                ),
+                "\r\n",
+            ),
         };
         let numbered_at = match dialect {
             Dialect::Say => [before.find("1000"), before.rfind("1000")],
-            Dialect::Said | Dialect::Bare => [None, None],
+            Dialect::Said | Dialect::Bare | Dialect::Publish => [None, None],
         };
         let text_at = before.len();
         Self {
@@ -124,8 +150,10 @@ pub(crate) enum Line {
     Left { seq: u64, slow: bool },
     /// We were told that we missed something.
     Lagged { missed: u64 },
-    /// The server wants to know whether we are there.
-    Ping,
+    /// A text of ours was taken; the server gives no numbers.
+    Replied,
+    /// Upkeep: a ping, or the framing around a text.
+    Upkeep,
     /// An error, or something that the load program does not expect.
     Unexpected,
 }
@@ -136,15 +164,23 @@ static SEQ: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""seq":"
 impl Line {
     /// Reads a line without its newline.
     pub(crate) fn parse(dialect: Dialect, line: &[u8]) -> Self {
-        if dialect == Dialect::Bare {
-            return Text::parse(line).map_or(Self::Unexpected, |text| Self::Said { seq: 0, text });
-        }
-        Self::parse_json(dialect, line).unwrap_or(Self::Unexpected)
+        let text = |line| Text::parse(line).map(|text| Self::Said { seq: 0, text });
+        let parsed = match dialect {
+            Dialect::Say | Dialect::Said => Self::parse_json(dialect, line),
+            Dialect::Bare => text(line),
+            Dialect::Publish => match line.first() {
+                Some(b's') => text(line),
+                Some(b':') => Some(Self::Replied),
+                Some(b'*' | b'$' | b'm' | b'b') => Some(Self::Upkeep),
+                _ => None,
+            },
+        };
+        parsed.unwrap_or(Self::Unexpected)
     }
 
     fn parse_json(dialect: Dialect, line: &[u8]) -> Option<Self> {
         let Some(rest) = line.strip_prefix(br#"{"lamport":"#) else {
-            return (line == br#"{"event":"ping"}"#).then_some(Self::Ping);
+            return (line == br#"{"event":"ping"}"#).then_some(Self::Upkeep);
         };
         let rest = &rest[memchr::memchr(b',', rest)? + 1..];
         if let Some(rest) = rest.strip_prefix(br#""id":"#) {

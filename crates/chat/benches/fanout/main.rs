@@ -8,6 +8,7 @@
 //! limit server, and none when there is none.
 
 mod checker;
+mod connection;
 mod histogram;
 mod limit;
 mod line;
@@ -19,6 +20,7 @@ mod rows;
 mod self_check;
 mod server;
 mod suite;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +68,9 @@ pub(crate) struct Args {
     /// Also run the limit with bare texts instead of lines as long as the chat server's
     #[arg(long)]
     bare: bool,
+    /// Also run what is installed of the others: Redis publish and subscribe
+    #[arg(long)]
+    peers: bool,
     /// Print a Markdown table, for docs/benchmarks.md
     #[arg(long)]
     markdown: bool,

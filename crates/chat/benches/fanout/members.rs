@@ -42,18 +42,38 @@ pub(crate) fn open(
     Ok(stream)
 }
 
-/// Brings a connection in under a name.
+/// Who is to come in.
+pub(crate) struct Newcomer {
+    pub(crate) name: String,
+    /// Whether it only sends.
+    pub(crate) sends: bool,
+    /// How small its receive buffer is to be.
+    pub(crate) receive_bytes: Option<usize>,
+}
+
+/// Brings a connection in, into a room.
 pub(crate) fn join(
     mut stream: TcpStream,
     dialect: Dialect,
-    name: &str,
+    who: &Newcomer,
     room: &str,
 ) -> anyhow::Result<Member> {
-    if dialect != Dialect::Say {
-        let line = read_line(&mut stream)?;
-        ensure!(line == GREETING, "the limit greets with {line:?}");
-        return Ok(Member { stream, seq: 0 });
+    match dialect {
+        Dialect::Say => {}
+        Dialect::Said | Dialect::Bare => {
+            let line = read_line(&mut stream)?;
+            ensure!(line == GREETING, "the limit greets with {}", lossy(&line));
+            return Ok(Member { stream, seq: 0 });
+        }
+        Dialect::Publish if who.sends => return Ok(Member { stream, seq: 0 }),
+        Dialect::Publish => {
+            let request = format!("*2\r\n$9\r\nSUBSCRIBE\r\n${}\r\n{room}\r\n", room.len());
+            stream.write_all(request.as_bytes())?;
+            while read_line(&mut stream)? != b":1\r\n" {}
+            return Ok(Member { stream, seq: 0 });
+        }
     }
+    let name = &who.name;
     let request =
         format!("{{\"lamport\":0,\"id\":1,\"op\":\"join\",\"name\":\"{name}\",\"room\":\"{room}\"}}\n");
     stream.write_all(request.as_bytes())?;
@@ -70,17 +90,22 @@ pub(crate) fn join(
     }
 }
 
-/// Opens receivers r0.. and senders s0.. into one room, and reads what each saw of the others coming in.
+/// Opens all of them into one room, one after the other, and reads what each saw of the others coming in.
 pub(crate) fn gather(
     to: SocketAddr,
     dialect: Dialect,
-    names: impl Iterator<Item = (String, Option<usize>)>,
-    senders: usize,
+    newcomers: &[Newcomer],
 ) -> anyhow::Result<Vec<(TcpStream, Checker)>> {
-    let members: Vec<Member> = names
-        .map(|(name, receive_bytes)| {
-            let stream = open(to, Ipv4Addr::LOCALHOST, receive_bytes)?;
-            join(stream, dialect, &name, ROOM)
+    let senders = newcomers.iter().filter(|who| who.sends).count();
+    let members: Vec<Member> = newcomers
+        .iter()
+        .map(|who| {
+            join(
+                open(to, Ipv4Addr::LOCALHOST, who.receive_bytes)?,
+                dialect,
+                who,
+                ROOM,
+            )
         })
         .collect::<anyhow::Result<_>>()?;
     let last = members.last().map_or(0, |member| member.seq);

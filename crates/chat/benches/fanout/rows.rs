@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use crate::checker::Depth;
 use crate::load::{self, Outcome, Pace, Role};
 use crate::machine::Cores;
-use crate::members;
+use crate::members::{self, Newcomer};
 use crate::server::{Kind, Server};
 
 /// Receivers whose every line is checked, beside the count and the sampled check of all.
@@ -137,16 +137,16 @@ fn load_server(
     pace: Pace,
     load_for: Duration,
 ) -> anyhow::Result<(Run, Option<f64>)> {
-    let senders = roles
+    let newcomers: Vec<Newcomer> = roles
         .iter()
-        .filter(|role| matches!(role, Role::Sender(_)))
-        .count();
-    let names = roles.iter().enumerate().map(|(index, role)| match role {
-        Role::Sender(number) => (format!("s{number}"), None),
-        Role::Receiver(_) => (format!("r{index}"), None),
-        Role::Sleeper(_) => (format!("r{index}"), Some(STALLED_RECEIVE_BYTES)),
-    });
-    let members = members::gather(server.address, kind.dialect(), names, senders)?;
+        .enumerate()
+        .map(|(index, role)| Newcomer {
+            name: format!("r{index}"),
+            sends: matches!(role, Role::Sender(_)),
+            receive_bytes: matches!(role, Role::Sleeper(_)).then_some(STALLED_RECEIVE_BYTES),
+        })
+        .collect();
+    let members = members::gather(server.address, kind.dialect(), &newcomers)?;
     let members = members
         .into_iter()
         .zip(roles)
@@ -154,7 +154,7 @@ fn load_server(
         .collect();
     let cpu_before = server.cpu();
     let memory_before = server.memory().unwrap_or_default().resident;
-    let outcome = load::run(members, kind.dialect(), pace, load_for, cores)?;
+    let outcome = load::run(members, pace, load_for, cores)?;
     let memory_peak = server.memory().unwrap_or_default().peak;
     Ok((
         Run {
@@ -182,7 +182,12 @@ fn idle_bytes(server: &Server, kind: &Kind, connections: usize) -> anyhow::Resul
         let from = Ipv4Addr::new(127, 0, 0, 2 + (index % IDLE_ADDRESSES) as u8);
         let stream = members::open(server.address, from, None)?;
         let room = format!("idle{}", index % IDLE_ROOMS);
-        Ok(members::join(stream, kind.dialect(), &format!("r{index}"), &room)?.stream)
+        let who = Newcomer {
+            name: format!("r{index}"),
+            sends: false,
+            receive_bytes: None,
+        };
+        Ok(members::join(stream, kind.dialect(), &who, &room)?.stream)
     };
     // The first one pays for what the server sets up once.
     let mut open = vec![one(connections)?];

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Chat { program: PathBuf, memory: bool },
     /// The physical limit, carrying lines as long as the chat server's, or bare texts.
     Limit { bare: bool, plant: Option<Plant> },
+    /// Redis publish and subscribe, told not to store anything nor to put out slow subscribers.
+    Redis { port: u16 },
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::Chat { memory: true, .. } => "chat --memory",
             Self::Limit { bare: false, .. } => "limit",
             Self::Limit { bare: true, .. } => "limit, bare texts",
+            Self::Redis { .. } => "Redis",
         }
     }
 
@@ -48,6 +51,7 @@ impl Kind {
             Self::Chat { .. } => Dialect::Say,
             Self::Limit { bare: false, .. } => Dialect::Said,
             Self::Limit { bare: true, .. } => Dialect::Bare,
+            Self::Redis { .. } => Dialect::Publish,
         }
     }
 
@@ -72,8 +76,47 @@ impl Kind {
                 }
                 command
             }
+            Self::Redis { port } => {
+                let mut command = Command::new("redis-server");
+                command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
+                command.args([
+                    "--protected-mode",
+                    "no",
+                    "--appendonly",
+                    "no",
+                    "--maxclients",
+                    CONNECTIONS_MAX,
+                ]);
+                command
+                    .args(["--client-output-buffer-limit", "pubsub 0 0 0", "--dir"])
+                    .arg(data);
+                command
+            }
         })
     }
+
+    /// The address, as far as it is known before the server says so.
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Redis { port } => Some(([127, 0, 0, 1], *port).into()),
+            Self::Chat { .. } | Self::Limit { .. } => None,
+        }
+    }
+}
+
+/// A Redis on a port that is free now, if there is one to be started.
+pub(crate) fn redis() -> Option<Kind> {
+    let version = Command::new("redis-server")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|free| free.local_addr())
+        .ok()?
+        .port();
+    version
+        .is_ok_and(|status| status.success())
+        .then_some(Kind::Redis { port })
 }
 
 /// The chat server's protections that a load from one address must not meet.
@@ -131,12 +174,15 @@ impl Server {
             log,
             _data: data,
         };
-        let address = match first_line.recv_timeout(START_MAX) {
-            Ok(Some(Ok(line))) => line
-                .split_ascii_whitespace()
-                .rev()
-                .find_map(|word| word.parse().ok()),
-            _ => None,
+        let address = match kind.address() {
+            Some(address) => wait_for(address).then_some(address),
+            None => match first_line.recv_timeout(START_MAX) {
+                Ok(Some(Ok(line))) => line
+                    .split_ascii_whitespace()
+                    .rev()
+                    .find_map(|word| word.parse().ok()),
+                _ => None,
+            },
         };
         server.address = address.with_context(|| {
             format!(
@@ -201,6 +247,18 @@ impl Server {
             complaint,
         })
     }
+}
+
+/// Waits until somebody listens there.
+fn wait_for(address: SocketAddr) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < START_MAX {
+        if TcpStream::connect(address).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
 
 impl Drop for Server {

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::machine::{self, Cores};
 use crate::report::{FanoutRow, LatencyRow, Report, StalledRow};
 use crate::rows;
-use crate::server::Kind;
+use crate::server::{self, Kind};
 use crate::{Args, Row};
 
 /// File descriptors for the idle row's connections and everything else.
@@ -44,6 +44,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             plant: None,
         });
     }
+    if args.peers {
+        kinds.push(
+            server::redis().context(
+                "there is no redis-server to compare with\nhint: install it, or leave --peers out",
+            )?,
+        );
+    }
     let mut suite = Suite {
         args,
         cores,
@@ -55,9 +62,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}")
             .expect("the template is well formed"),
     );
-    suite.measure(&mut report)?;
+    let measured = suite.measure(&mut report);
     suite.bar.finish_and_clear();
-    report.print(args)
+    // What was measured before something failed is worth its minutes.
+    report.print(args)?;
+    measured
 }
 
 /// The program under test: the one given, or the one Cargo built with this benchmark.
