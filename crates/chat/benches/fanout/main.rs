@@ -10,6 +10,7 @@
 mod checker;
 mod connection;
 mod histogram;
+mod json;
 mod limit;
 mod line;
 mod load;
@@ -20,6 +21,7 @@ mod rows;
 mod self_check;
 mod server;
 mod suite;
+mod tables;
 mod worker;
 
 use std::path::PathBuf;
