@@ -93,6 +93,26 @@ fn stat_ticks(path: &str, field: usize) -> Option<f64> {
     Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
+/// CPU seconds that all cores have computed, whoever for; time that the host took away counts too.
+pub(crate) fn whole_cpu() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()?
+        .split_ascii_whitespace()
+        .skip(1)
+        .map_while(|field| field.parse().ok())
+        .collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guest time is part of user time.
+    let busy = fields.iter().take(8).sum::<u64>() - fields.get(3)? - fields.get(4)?;
+    Some(busy as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// CPU seconds, user and system, of this process itself.
+pub(crate) fn own_cpu() -> Option<f64> {
+    stat_ticks("/proc/self/stat", 13)
+}
+
 /// Resident memory of a process in bytes: now, and at its highest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {

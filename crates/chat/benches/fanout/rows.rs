@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 
 use crate::checker::Depth;
 use crate::load::{self, Outcome, Pace, Role};
-use crate::machine::Cores;
+use crate::machine::{self, Cores};
 use crate::members::{self, Newcomer};
 use crate::server::{Kind, Server};
 
@@ -36,6 +36,8 @@ pub(crate) struct Run {
     /// Resident memory before the load, and its peak.
     pub(crate) memory_before: u64,
     pub(crate) memory_peak: u64,
+    /// Cores that computed for neither the server nor the load program meanwhile, on average.
+    pub(crate) foreign_cores: f64,
     pub(crate) complaint: Option<String>,
 }
 
@@ -154,7 +156,12 @@ fn load_server(
         .collect();
     let cpu_before = server.cpu();
     let memory_before = server.memory().unwrap_or_default().resident;
+    let foreign_before = foreign_cpu(server);
+    let began = Instant::now();
     let outcome = load::run(members, pace, load_for, cores)?;
+    let foreign = foreign_before
+        .zip(foreign_cpu(server))
+        .map_or(0.0, |(before, after)| after - before);
     let memory_peak = server.memory().unwrap_or_default().peak;
     Ok((
         Run {
@@ -162,10 +169,16 @@ fn load_server(
             cpu_seconds: None,
             memory_before,
             memory_peak,
+            foreign_cores: (foreign / began.elapsed().as_secs_f64()).max(0.0),
             complaint: None,
         },
         cpu_before,
     ))
+}
+
+/// CPU seconds that others than the two of us have used.
+fn foreign_cpu(server: &Server) -> Option<f64> {
+    Some(machine::whole_cpu()? - machine::own_cpu()? - server.cpu()?)
 }
 
 /// Opens that many connections, lets them idle, and gives the server's resident bytes for each.

@@ -5,6 +5,8 @@ use crate::rows::Run;
 
 /// A generator thread that computes for more than this share of the time may be the bottleneck itself.
 const SATURATED: f64 = 0.95;
+/// More cores than this at work for others than the server and the load program disturb a run.
+const DISTURBED_CORES: f64 = 0.2;
 
 /// Deliveries a second, their ratio, and what they cost.
 pub(crate) fn fanout_table(rows: &[FanoutRow], defects: &mut Vec<String>) -> Vec<Vec<String>> {
@@ -189,6 +191,13 @@ fn note_defects(what: &str, names: &[&str], rounds: &[Vec<Run>], defects: &mut V
         for (run, name) in runs.iter().zip(names) {
             if let Some(defect) = run.defect() {
                 defects.push(format!("✗ {what}, {name}, round {}: {defect}", round + 1));
+            }
+            if run.foreign_cores > DISTURBED_CORES {
+                let cores = run.foreign_cores;
+                let round = round + 1;
+                defects.push(format!(
+                    "~ {what}, {name}, round {round}: other programs kept {cores:.1} cores busy"
+                ));
             }
         }
     }
