@@ -47,6 +47,6 @@ fn run_json(run: &Run) -> Value {
         "lost": outcome.lost, "surplus": outcome.surplus, "unacknowledged": outcome.unacknowledged,
         "faults": outcome.faults, "first_fault": outcome.first_fault, "complaint": run.complaint,
         "memory_before": run.memory_before, "memory_peak": run.memory_peak, "latency": latency,
-        "foreign_cores": run.foreign_cores, "told_missed": outcome.told_missed, "slow_left_s": outcome.slow_left_s,
+        "foreign_cores": run.foreign_cores, "missed": outcome.missed, "sleeper_missed": outcome.sleeper_missed, "slow_left_s": outcome.slow_left_s,
     })
 }

@@ -60,8 +60,9 @@ pub(crate) struct Outcome {
     /// Share of its time that the busier reading thread computed.
     pub(crate) busiest_thread: f64,
     pub(crate) latency: Histogram,
-    /// What sleepers were told they missed; what they got and were told must be everything.
-    pub(crate) told_missed: u64,
+    /// Deliveries that were not made, as their receivers were told; those who sleep apart.
+    pub(crate) missed: u64,
+    pub(crate) sleeper_missed: u64,
     /// When the others saw a connection put out as slow, seconds into the run.
     pub(crate) slow_left_s: Option<f64>,
 }
@@ -119,11 +120,15 @@ pub(crate) fn run(
             .map(|thread| thread.join().expect("a load thread does not panic"))
             .collect()
     });
-    let reports = reports.into_iter().collect::<std::io::Result<Vec<_>>>()?;
-    Ok(sum_up(&reports, &shared))
+    let mut reports = reports.into_iter().collect::<std::io::Result<Vec<_>>>()?;
+    Ok(sum_up(&mut reports, &shared))
 }
 
-fn sum_up(reports: &[Report], shared: &Shared) -> Outcome {
+fn sum_up(reports: &mut [Report], shared: &Shared) -> Outcome {
+    reports
+        .iter_mut()
+        .flat_map(|report| &mut report.connections)
+        .for_each(|connection| connection.checker.end());
     let connections = || reports.iter().flat_map(|report| &report.connections);
     let mut outcome = Outcome {
         messages: connections().map(Connection::appended).sum(),
@@ -140,12 +145,15 @@ fn sum_up(reports: &[Report], shared: &Shared) -> Outcome {
         let due = connection.due(outcome.messages);
         match connection.role {
             Role::Sleeper(Duration::MAX) => continue,
-            Role::Sleeper(_) => outcome.told_missed += checker.missed,
+            Role::Sleeper(_) => outcome.sleeper_missed += checker.missed,
             Role::Receiver(_) => outcome.latency.merge(&checker.latency),
             Role::Sender(_) if checker.dialect().acknowledges() => {
                 outcome.unacknowledged += connection.appended() - checker.acknowledged;
             }
             Role::Sender(_) => {}
+        }
+        if !matches!(connection.role, Role::Sleeper(_)) {
+            outcome.missed += checker.missed;
         }
         outcome.lost += due.saturating_sub(checker.said + checker.missed);
         outcome.surplus += (checker.said + checker.missed).saturating_sub(due);

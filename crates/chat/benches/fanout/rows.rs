@@ -55,7 +55,7 @@ impl Run {
     /// Why this run proves nothing, if so.
     pub(crate) fn defect(&self) -> Option<String> {
         let outcome = &self.outcome;
-        if outcome.lost + outcome.surplus + outcome.unacknowledged + outcome.faults == 0 {
+        if outcome.lost + outcome.missed + outcome.surplus + outcome.unacknowledged + outcome.faults == 0 {
             return self.complaint.clone();
         }
         let first = outcome
@@ -63,8 +63,8 @@ impl Run {
             .as_deref()
             .map_or(String::new(), |fault| format!("; first: {fault}"));
         Some(format!(
-            "{} lost, {} too many, {} unacknowledged, {} faults{first}",
-            outcome.lost, outcome.surplus, outcome.unacknowledged, outcome.faults
+            "{} lost, {} missed and told so, {} too many, {} unacknowledged, {} faults{first}",
+            outcome.lost, outcome.missed, outcome.surplus, outcome.unacknowledged, outcome.faults
         ))
     }
 }

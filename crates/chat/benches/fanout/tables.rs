@@ -146,7 +146,7 @@ pub(crate) fn stalled_table(row: &StalledRow, defects: &mut Vec<String>) -> Vec<
             defects.push(format!("✗ {name}: {defect}"));
         }
         let outcome = &run.outcome;
-        let fate = match (outcome.slow_left_s, outcome.told_missed) {
+        let fate = match (outcome.slow_left_s, outcome.sleeper_missed) {
             (Some(at), _) => format!("closed as slow after {at:.1} s"),
             (None, missed @ 1..) => format!(
                 "told that it missed {missed} of {}, got the rest",
