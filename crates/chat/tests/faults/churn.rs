@@ -188,13 +188,11 @@ impl Client {
             .await;
         self.wire = self.run.hub.open().await;
         let join = json!({"op": "join", "name": self.name, "token": self.token, "since": self.seq});
-        // The server may not have noticed the loss yet; then the token takes the name over.
-        let joined = self
-            .ask(join)
-            .await
-            .expect("the token or the loss frees the name");
+        // The server may not have noticed the loss yet; then the token takes the name over. The reply comes first, the
+        // replay behind it, and then what happened since.
+        let joined = self.wire.ok(join).await;
         let entered = joined["seq"].as_u64().unwrap();
-        // The replay comes behind the reply: everything since, the own last words included.
+        // Everything since, the own last words included.
         while self.seq + 1 < entered {
             let event = self.wire.next().await.expect("the replay goes on");
             self.heard(&event);

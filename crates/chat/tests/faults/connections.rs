@@ -139,9 +139,21 @@ async fn who_does_not_read_lags_and_is_closed() {
     let (mut ana, mut lagging) = (hub.join("Ana").await, hub.join("Lagging").await);
     ana.event("entered").await;
     let text = "x".repeat(1000);
+    // Ten at a time, so that one chunk holds several events.
+    let ten: String = (1..=10)
+        .map(|id| format!("{{\"id\":{id},\"op\":\"say\",\"text\":\"{text}\"}}\n"))
+        .collect();
     let fill = async |ana: &mut Wire| {
-        for _ in 0..200 {
-            ana.ok(json!({"op": "say", "text": text})).await;
+        for _ in 0..20 {
+            ana.send(&ten).await;
+            for id in 1..=10 {
+                let reply = ana.next().await.unwrap();
+                assert_eq!(
+                    (&reply["id"], reply["ok"].is_null()),
+                    (&json!(id), false),
+                    "{reply}"
+                );
+            }
         }
     };
     fill(&mut ana).await;

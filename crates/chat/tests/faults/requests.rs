@@ -151,7 +151,11 @@ async fn nothing_works_before_joining() {
 #[tokio::test]
 async fn names_that_are_none_or_taken() {
     let hub = Hub::on_tcp(lifted()).await;
-    let (_admin, mut evan) = (hub.join("admin").await, hub.join("evan").await);
+    let (_admin, _bob, mut evan) = (
+        hub.join("admin").await,
+        hub.join("bob").await,
+        hub.join("evan").await,
+    );
     let mut other = hub.open().await;
     let too_long = "x".repeat(chat::limits::NAME_CHARS_MAX + 1);
     for (name, code) in [
@@ -174,11 +178,12 @@ async fn names_that_are_none_or_taken() {
         ("еvan", "name_taken"),
         ("ЕVАN", "name_taken"),
         ("Evan", "name_taken"),
+        ("Вob", "name_taken"),
     ] {
         let answer = other.ask(json!({"op": "join", "name": name})).await;
         assert_eq!(answer, Err(code.to_owned()), "{name:?}");
     }
-    assert_eq!(other.join("eva").await["seq"], 3, "refusals change nothing");
+    assert_eq!(other.join("eva").await["seq"], 4, "refusals change nothing");
     assert_eq!(evan.event("entered").await["name"], "eva");
     hub.check_alive().await;
     hub.stop().await;

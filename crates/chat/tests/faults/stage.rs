@@ -155,11 +155,6 @@ impl Wire {
         self.writer.flush().await.unwrap();
     }
 
-    /// Sends, unless the stream is over.
-    pub(crate) async fn try_send(&mut self, text: impl AsRef<[u8]>) -> std::io::Result<()> {
-        patiently(self.writer.write_all(text.as_ref())).await
-    }
-
     /// The next line as it came, without its newline; nothing at the end of the stream.
     pub(crate) async fn raw(&mut self) -> Option<String> {
         let mut line = String::new();
@@ -229,6 +224,22 @@ impl Wire {
 
     pub(crate) async fn join(&mut self, name: &str) -> Value {
         self.ok(json!({"op": "join", "name": name})).await
+    }
+
+    /// Writes all of it and reads meanwhile: everything up to the end of the stream.
+    pub(crate) async fn exchange(self, bytes: Vec<u8>) -> Vec<u8> {
+        let Self {
+            mut reader,
+            mut writer,
+            ..
+        } = self;
+        let mut read = Vec::new();
+        let write = async {
+            // The server may end before it has taken everything.
+            let _ = writer.write_all(&bytes).await;
+        };
+        let _ = patiently(async { tokio::join!(reader.read_to_end(&mut read), write) }).await;
+        read
     }
 
     /// Everything up to the end of the stream.
