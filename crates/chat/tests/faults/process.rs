@@ -249,8 +249,15 @@ async fn sigterm_under_load_drains() {
     }
     let begun = Instant::now();
     program.signal(Signal::TERM);
-    let listening = tokio::spawn(listener.rest());
-    let heard = tokio::spawn(idle.rest());
+    let heard = tokio::spawn(async move {
+        // It reads again only when the server is ending.
+        while listener
+            .next()
+            .await
+            .is_some_and(|line| line["code"] != "shutting_down")
+        {}
+        idle.rest().await
+    });
     let (code, talk) = tokio::task::spawn_blocking(|| program.ended()).await.unwrap();
     assert_eq!(code, Some(0), "{talk}");
     assert!(!talk.contains("cut off"), "{talk}");
@@ -259,7 +266,6 @@ async fn sigterm_under_load_drains() {
         "it took {:?}",
         begun.elapsed()
     );
-    listening.await.unwrap();
 
     let heard = String::from_utf8(heard.await.unwrap()).unwrap();
     let heard: BTreeSet<u64> = heard.lines().filter_map(|line| number(line, "said")).collect();
