@@ -21,7 +21,11 @@ fn the_readme_shows_what_the_tour_prints() {
         "{} is not built; hint: cargo build --example tour",
         tour.display()
     );
-    let output = Command::new(&tour).output().expect("the tour runs");
+    let traces = tempfile::tempdir().expect("a folder for the traces");
+    let output = Command::new(&tour)
+        .arg(traces.path())
+        .output()
+        .expect("the tour runs");
     let printed = String::from_utf8(output.stdout).expect("the tour prints text");
     assert!(
         output.status.success(),

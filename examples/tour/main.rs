@@ -2,8 +2,8 @@
 //!
 //!     cargo run --example tour
 //!
-//! You will see the terminals of each session side by side, what was checked about it, and where the traces are. The
-//! exit code is not 0 if a check fails.
+//! You will see the terminals of each session side by side, what was checked about it, and where the traces are (in
+//! `target/tour`, or in the folder named as an argument, which is emptied first). The exit code is not 0 if a check fails.
 
 #![allow(
     clippy::print_stdout,
@@ -15,16 +15,23 @@ mod bank_session;
 mod chat_session;
 mod stage;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use stage::Stage;
+
+/// Where the traces go unless told otherwise.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tour");
 
 fn main() -> ExitCode {
     proto::net::cli::exit_code(run())
 }
 
 fn run() -> anyhow::Result<()> {
-    let mut stage = Stage::new()?;
+    let folder = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| Path::new(FOLDER).to_owned(), PathBuf::from);
+    let mut stage = Stage::new(folder)?;
     chat_session::play(&mut stage)?;
     bank_session::play(&mut stage)?;
     stage.conclude()

@@ -27,9 +27,8 @@ pub(crate) struct Screen {
 }
 
 impl Stage {
-    /// A stage with an empty folder of its own, the same one at every tour.
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join("antes-tour");
+    /// A stage that leaves its traces in `folder`, which is emptied first.
+    pub(crate) fn new(folder: PathBuf) -> anyhow::Result<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
                 .with_context(|| format!("failed to empty {}", folder.display()))?;
