@@ -13,6 +13,7 @@
 
 mod cost;
 mod fleet;
+mod group;
 // The machine under the measurement is read the same way by every benchmark of the workspace.
 #[path = "../../../chat/benches/fanout/machine.rs"]
 #[expect(dead_code, reason = "the chat benchmark, whose file it is, uses all of it")]

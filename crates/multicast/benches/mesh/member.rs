@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use multicast::core::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::Mesh;
+use crate::group::Joined;
 use crate::machine;
 use crate::minimal::{Minimal, Plant};
 use crate::payload::{self, PAYLOAD_BYTES, now_ns};
@@ -16,11 +18,6 @@ use crate::tally::{MEMBERS, Tally};
 
 /// Messages encoded between two flushes when sending flat out; about 40 KiB of lines.
 const BURST: usize = 256;
-
-/// Whether there is a member of this mesh. The group's wait for its driver.
-pub(crate) fn is_built_in(mesh: Mesh) -> bool {
-    mesh == Mesh::Minimal
-}
 
 /// What the fleet asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,6 +99,21 @@ impl Broadcaster for Minimal {
     }
 }
 
+impl Broadcaster for Joined {
+    fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) -> anyhow::Result<()> {
+        Self::broadcast(self, payload);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        Self::flush(self)
+    }
+
+    fn frames(&mut self) -> Option<Frames> {
+        Self::frames(self)
+    }
+}
+
 /// Joins the mesh and obeys until told to quit.
 pub(crate) fn run(
     mesh: Mesh,
@@ -110,12 +122,20 @@ pub(crate) fn run(
     plant: Option<Plant>,
 ) -> anyhow::Result<()> {
     let tally = Arc::new(Tally::default());
+    let joined = |order| -> anyhow::Result<Box<dyn Broadcaster>> {
+        Ok(Box::new(Joined::join(
+            order,
+            index,
+            addresses,
+            Arc::clone(&tally),
+        )?))
+    };
     let mut broadcaster: Box<dyn Broadcaster> = match mesh {
         Mesh::Minimal => Box::new(Minimal::join(index, addresses, plant, Arc::clone(&tally))?),
-        order => bail!(
-            "the group's driver is not built in yet, so there is no {} to measure",
-            order.name()
-        ),
+        Mesh::None => joined(Order::None)?,
+        Mesh::Fifo => joined(Order::Fifo)?,
+        Mesh::Causal => joined(Order::Causal)?,
+        Mesh::Total => joined(Order::Total)?,
     };
     answer(&Answer::Ready)?;
     let mut member = Member {

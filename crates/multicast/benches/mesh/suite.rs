@@ -12,7 +12,7 @@ use multicast::core::Order;
 use crate::cost::{self, Cost};
 use crate::report::{CostLine, Report, Row};
 use crate::rows::{self, Run};
-use crate::{Args, Mesh, RowKind, machine, member};
+use crate::{Args, Mesh, RowKind, machine};
 
 /// Messages a second from each member in the latency row.
 const LATENCY_RATE: u32 = 1000;
@@ -100,10 +100,7 @@ impl Suite<'_> {
     /// The minimal mesh first, whatever is asked for: it is what the others are compared with.
     fn meshes(&self) -> Vec<Mesh> {
         let group = self.orders().map(|(mesh, _)| mesh);
-        std::iter::once(Mesh::Minimal)
-            .chain(group)
-            .filter(|&mesh| member::is_built_in(mesh))
-            .collect()
+        std::iter::once(Mesh::Minimal).chain(group).collect()
     }
 
     fn measure(&self, kinds: &[RowKind], report: &mut Report) -> anyhow::Result<()> {

@@ -1,0 +1,110 @@
+//! A member of the group itself, through the library.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use lamport::ProcessId;
+use multicast::core::Order;
+use multicast::{Event, Group, GroupSettings, Handle, Members};
+use tokio::runtime::Runtime;
+
+use crate::member::Frames;
+use crate::payload::PAYLOAD_BYTES;
+use crate::tally::{MEMBERS, Tally};
+
+/// How long the others may take to be linked.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One member's sending end; what it delivers goes into the tally on a task of its own.
+pub(crate) struct Joined {
+    runtime: Runtime,
+    handle: Handle,
+    batch: Vec<Bytes>,
+}
+
+impl Joined {
+    /// Joins and waits until everybody is linked.
+    pub(crate) fn join(
+        order: Order,
+        index: usize,
+        addresses: &[SocketAddr],
+        tally: Arc<Tally>,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let ids: Vec<ProcessId> = (0..MEMBERS)
+            .map(|n| ProcessId::new(&name(n)))
+            .collect::<Result<_, _>>()?;
+        let members = Members::new(ids.iter().cloned().zip(addresses.iter().map(ToString::to_string)))?;
+        let settings = GroupSettings::new(ids[index].clone(), members).order(order);
+        let mut group = runtime.block_on(Group::join(settings))?;
+        let handle = group.handle();
+        runtime.spawn(async move {
+            while let Some(events) = group.next().await {
+                for event in events {
+                    if let Event::Delivered(delivery) = event {
+                        tally.deliver(place(&delivery.from), &delivery.data);
+                    }
+                }
+                tally.look();
+            }
+        });
+        let joined = Self {
+            runtime,
+            handle,
+            batch: Vec::new(),
+        };
+        joined.wait_for_links()?;
+        Ok(joined)
+    }
+
+    fn wait_for_links(&self) -> anyhow::Result<()> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let status = self
+                .runtime
+                .block_on(self.handle.status())
+                .context("the member has left")?;
+            let up = status
+                .members
+                .iter()
+                .filter(|member| matches!(member.state.as_deref(), Some("self" | "up")));
+            if up.count() == MEMBERS {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < give_up,
+                "the members are not linked after {PATIENCE:?}: {status:?}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) {
+        self.batch.push(Bytes::copy_from_slice(payload));
+    }
+
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.runtime.block_on(self.handle.send_all(batch))?;
+        Ok(())
+    }
+
+    pub(crate) fn frames(&mut self) -> Option<Frames> {
+        let frames = self.runtime.block_on(self.handle.status())?.frames?;
+        Some(Frames {
+            payload_sent: frames.payload_sent,
+            control_sent: frames.control_sent,
+        })
+    }
+}
+
+fn name(index: usize) -> String {
+    format!("P{}", index + 1)
+}
+
+fn place(id: &ProcessId) -> usize {
+    usize::from(id.as_str().as_bytes()[1] - b'1')
+}

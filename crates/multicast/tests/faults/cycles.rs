@@ -1,0 +1,111 @@
+//! Members are killed, stopped and started again in random order while everybody sends; after every healing all have
+//! delivered the same, each life exactly once and in the group's order.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::checker::{End, Order, Said, Violation, check};
+use crate::peers::{Group, Setting};
+use crate::random::{Random, is_slow};
+
+/// How long the members may take to agree once all are back.
+const HEALED_WITHIN: Duration = Duration::from_secs(5);
+/// Time between two messages of one member.
+const PACE: Duration = Duration::from_millis(4);
+
+/// What happens to a member in a cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Kill,
+    Stop,
+}
+
+fn cycles(order: Order, test: &str) {
+    let mut random = Random::announced(test);
+    let cycles = if is_slow() { 100 } else { 4 };
+    let mut group = Group::started(Setting::loopback(order));
+    assert!(group.agree(HEALED_WITHIN).is_some());
+    let mut slowest = Duration::ZERO;
+    for cycle in 0..cycles {
+        let first = random.below(3) as usize;
+        // One cycle in four takes two members away.
+        let victims = if random.below(4) == 0 { vec![first, (first + 1) % 3] } else { vec![first] };
+        let faults: Vec<(usize, Fault)> =
+            victims.into_iter().map(|victim| (victim, [Fault::Kill, Fault::Stop][random.below(2) as usize])).collect();
+        load(&mut group, &[], Duration::from_millis(50 + random.below(150)));
+        for &(victim, fault) in &faults {
+            match fault {
+                Fault::Kill => group.kill(victim),
+                Fault::Stop => group.signal(victim, Signal::STOP),
+            }
+        }
+        let away: Vec<usize> = faults.iter().map(|&(victim, _)| victim).collect();
+        load(&mut group, &away, Duration::from_millis(50 + random.below(if cycle % 5 == 4 { 2000 } else { 400 })));
+        for &(victim, fault) in &faults {
+            match fault {
+                Fault::Kill => group.start(victim),
+                Fault::Stop => group.signal(victim, Signal::CONT),
+            }
+        }
+        load(&mut group, &[], Duration::from_millis(50));
+        let Some(took) = group.agree(HEALED_WITHIN) else {
+            let found = check(order, &group.views(), End::LostWithItsSender);
+            panic!("cycle {cycle}, {faults:?}: the members do not agree {HEALED_WITHIN:?} after healing: {found:?}");
+        };
+        slowest = slowest.max(took);
+    }
+    judge(&group, order);
+    let lives: u32 = group.members.iter().map(|member| member.lives).sum();
+    println!("{cycles} cycles, {lives} lives, {} messages, slowest agreement {slowest:?}", group.delivered(0));
+}
+
+/// Every member that is there sends at its pace for so long.
+fn load(group: &mut Group, away: &[usize], duration: Duration) {
+    let began = Instant::now();
+    let mut sent = 0;
+    while began.elapsed() < duration {
+        for member in (0..3).filter(|member| !away.contains(member)) {
+            group.say(member);
+        }
+        sent += 1;
+        // This sets the pace of the load; nothing waits for it.
+        std::thread::sleep((PACE * sent).saturating_sub(began.elapsed()));
+    }
+}
+
+fn judge(group: &Group, order: Order) {
+    let views = group.views();
+    assert!(views.iter().all(|view| view.delivered().count() > 100), "there was too little to judge");
+    if let Err(violation) = check(order, &views, End::LostWithItsSender) {
+        panic!("{violation}");
+    }
+    // The same views with one delivery taken out, or told twice, must not pass: the judge was awake.
+    let place = views[1].said.iter().rposition(|said| matches!(said, Said::Delivered(..))).unwrap();
+    let mut doctored = views.clone();
+    let taken = doctored[1].said.remove(place);
+    assert!(matches!(check(order, &doctored, End::LostWithItsSender), Err(Violation::Agreement { .. })));
+    let mut doctored = views;
+    doctored[1].said.insert(place, taken);
+    assert!(matches!(check(order, &doctored, End::LostWithItsSender), Err(Violation::IntegrityTwice { .. })));
+}
+
+#[test]
+fn killed_and_stopped_members_agree_without_order() {
+    cycles(Order::None, "killed_and_stopped_members_agree_without_order");
+}
+
+#[test]
+fn killed_and_stopped_members_agree_in_fifo_order() {
+    cycles(Order::Fifo, "killed_and_stopped_members_agree_in_fifo_order");
+}
+
+#[test]
+fn killed_and_stopped_members_agree_in_causal_order() {
+    cycles(Order::Causal, "killed_and_stopped_members_agree_in_causal_order");
+}
+
+#[test]
+fn killed_and_stopped_members_agree_in_total_order() {
+    cycles(Order::Total, "killed_and_stopped_members_agree_in_total_order");
+}

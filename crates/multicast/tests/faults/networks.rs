@@ -1,0 +1,166 @@
+//! Members in network namespaces, with packets lost, held back and cut one way. Needs root, `ip` and `iptables`; without
+//! them the tests say that they were skipped.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering as Atomic};
+use std::time::Duration;
+
+use crate::checker::{End, Order, check};
+use crate::peers::{Group, Setting};
+
+/// How long the members may take to agree once the network is whole again.
+const HEALED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a message may take over somebody else while the direct way is cut.
+const AROUND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Three namespaces on one bridge; removed when dropped.
+struct Network {
+    name: String,
+}
+
+fn run(words: &str) -> Result<(), String> {
+    let mut words = words.split(' ');
+    let program = words.next().expect("a command has a name");
+    let output = Command::new(program).args(words).output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+impl Network {
+    /// The network, or nothing after saying why not.
+    fn build(test: &str) -> Option<Self> {
+        static NETWORKS: AtomicU32 = AtomicU32::new(0);
+        let skip = |why: &str| {
+            println!("SKIPPED {test}: {why}");
+            None
+        };
+        if !rustix::process::geteuid().is_root() {
+            return skip("network namespaces need root");
+        }
+        for tool in ["ip -V", "iptables -V"] {
+            if let Err(error) = run(tool) {
+                return skip(&format!("needs iproute2 and iptables ({error})"));
+            }
+        }
+        let name = format!("mc{}x{}", std::process::id(), NETWORKS.fetch_add(1, Atomic::Relaxed));
+        let network = Self { name };
+        match network.connect() {
+            Ok(()) => Some(network),
+            Err(error) => skip(&format!("this system makes no namespaces ({})", error.trim())),
+        }
+    }
+
+    fn connect(&self) -> Result<(), String> {
+        let name = &self.name;
+        run(&format!("ip netns add {name}b"))?;
+        run(&format!("ip -n {name}b link add br type bridge"))?;
+        run(&format!("ip -n {name}b link set br up"))?;
+        for member in 1..=3 {
+            run(&format!("ip netns add {name}p{member}"))?;
+            run(&format!("ip -n {name}p{member} link add eth type veth peer name port{member} netns {name}b"))?;
+            run(&format!("ip -n {name}b link set port{member} master br up"))?;
+            run(&format!("ip -n {name}p{member} addr add 10.77.0.{member}/24 dev eth"))?;
+            run(&format!("ip -n {name}p{member} link set eth up"))?;
+            run(&format!("ip -n {name}p{member} link set lo up"))?;
+        }
+        Ok(())
+    }
+
+    fn setting(&self, order: Order) -> Setting {
+        let inside =
+            |member| ["ip", "netns", "exec", &format!("{}p{member}", self.name)].map(str::to_owned).to_vec();
+        Setting {
+            order,
+            addresses: (1..=3).map(|member| format!("10.77.0.{member}:500{member}")).collect(),
+            inside: (1..=3).map(inside).collect(),
+            secret: true,
+        }
+    }
+
+    /// In the namespace of a member, from 1.
+    fn at(&self, member: usize, words: &str) {
+        run(&format!("ip netns exec {}p{member} {words}", self.name)).expect("the network does what it is told");
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for end in ["p1", "p2", "p3", "b"] {
+            // One that was never made cannot be removed.
+            let _ = run(&format!("ip netns del {}{end}", self.name));
+        }
+    }
+}
+
+fn say_everywhere(group: &mut Group, times: usize) {
+    for _ in 0..times {
+        (0..3).for_each(|member| group.say(member));
+    }
+}
+
+fn heal_and_judge(group: &mut Group, order: Order) {
+    say_everywhere(group, 20);
+    let took = group.agree(HEALED_WITHIN).expect("all agree within 5 s of the healing");
+    println!("agreed after {took:?}");
+    check(order, &group.views(), End::Whole).unwrap_or_else(|violation| panic!("{violation}"));
+}
+
+#[test]
+fn messages_go_around_a_one_way_cut() {
+    let Some(network) = Network::build("messages_go_around_a_one_way_cut") else { return };
+    let mut group = Group::started(network.setting(Order::Causal));
+    say_everywhere(&mut group, 10);
+    assert!(group.agree(HEALED_WITHIN).is_some(), "a healthy network carries everything");
+    // Nothing from P2 reaches P1 any more; everything else does.
+    network.at(1, "iptables -A INPUT -s 10.77.0.2 -j DROP");
+    let before = group.delivered(0);
+    (0..50).for_each(|_| group.say(1));
+    assert!(group.delivers(0, before + 50, AROUND_WITHIN), "P3 relays to P1 what P2 cannot give it");
+    network.at(1, "iptables -F");
+    heal_and_judge(&mut group, Order::Causal);
+}
+
+#[test]
+fn total_order_waits_for_a_member_that_is_cut_off_and_goes_on() {
+    let Some(network) = Network::build("total_order_waits_for_a_member_that_is_cut_off_and_goes_on") else { return };
+    let mut group = Group::started(network.setting(Order::Total));
+    say_everywhere(&mut group, 10);
+    assert!(group.agree(HEALED_WITHIN).is_some(), "a healthy network carries everything");
+    network.at(3, "iptables -A INPUT -j DROP");
+    network.at(3, "iptables -A OUTPUT -j DROP");
+    let before = group.delivered(0);
+    (0..50).for_each(|_| group.say(0));
+    // The negative control of total order: without word from P3 nothing may be delivered.
+    assert!(!group.delivers(0, before + 1, Duration::from_secs(3)), "total order does not wait for P3");
+    network.at(3, "iptables -F");
+    heal_and_judge(&mut group, Order::Total);
+}
+
+#[test]
+fn nothing_is_lost_on_a_network_that_loses_packets() {
+    let Some(network) = Network::build("nothing_is_lost_on_a_network_that_loses_packets") else { return };
+    for order in [Order::Causal, Order::Total] {
+        let mut group = Group::started(network.setting(order));
+        for member in 1..=3 {
+            network.at(member, "iptables -A INPUT -m statistic --mode random --probability 0.2 -j DROP");
+        }
+        say_everywhere(&mut group, 300);
+        // While packets are lost only progress is asked for.
+        assert!(group.delivers(0, 100, Duration::from_secs(30)), "messages get through");
+        for member in 1..=3 {
+            network.at(member, "iptables -F");
+        }
+        heal_and_judge(&mut group, order);
+    }
+}
+
+#[test]
+fn nothing_is_lost_on_slow_links() {
+    let Some(network) = Network::build("nothing_is_lost_on_slow_links") else { return };
+    let mut group = Group::started(network.setting(Order::Causal));
+    // A queue in front of a thin pipe: what stands in it is late by up to half a second.
+    network.at(2, "tc qdisc add dev eth root tbf rate 256kbit burst 8kb latency 500ms");
+    say_everywhere(&mut group, 200);
+    assert!(group.delivers(0, 200, Duration::from_secs(30)), "messages get through");
+    network.at(2, "tc qdisc del dev eth root");
+    heal_and_judge(&mut group, Order::Causal);
+}
