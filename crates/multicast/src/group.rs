@@ -61,6 +61,7 @@ pub struct GroupSettings {
     tracer: Tracer,
     limits: ServerLimits,
     shutdown: Shutdown,
+    tell_sends: bool,
 }
 
 impl GroupSettings {
@@ -76,6 +77,7 @@ impl GroupSettings {
             tracer: Tracer::off(),
             limits: ServerLimits::default(),
             shutdown: Shutdown::new(),
+            tell_sends: false,
         }
     }
 
@@ -111,6 +113,13 @@ impl GroupSettings {
     #[must_use]
     pub fn limits(mut self, limits: ServerLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Whether the sends of this member are events too.
+    #[must_use]
+    pub fn tell_sends(mut self, tell_sends: bool) -> Self {
+        self.tell_sends = tell_sends;
         self
     }
 
@@ -215,7 +224,9 @@ impl Delivery {
 /// What a member tells its application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A message, this member's own too.
+    /// This member's message was sent; told only if [asked for](GroupSettings::tell_sends).
+    Sent(Delivery),
+    /// A message was delivered, this member's own too.
     Delivered(Delivery),
     /// Messages that will never come: this member was away for too long, and nobody keeps them any more.
     Missed {
@@ -299,6 +310,7 @@ impl Group {
             settings.tracer.clone(),
             to_application,
         );
+        let engine = engine.tell_sends(settings.tell_sends);
         let engine = tokio::spawn(engine.run(from_links, local, ended));
         let shutdown = settings.shutdown;
         let links = Arc::new(Links {

@@ -85,6 +85,9 @@ pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Time two members have to prove themselves to each other.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 
+/// Time a link has to write what is queued when the peer or the link ends.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
 /// Pauses between attempts to reach a member: the first, and the longest.
 pub const RECONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 

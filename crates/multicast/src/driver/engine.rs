@@ -65,6 +65,7 @@ pub(crate) struct Engine {
     members: Arc<Members>,
     order: Order,
     tracer: Tracer,
+    tell_sends: bool,
     links: Vec<Option<Link>>,
     heard: Vec<Option<Instant>>,
     suspected: MemberSet,
@@ -109,6 +110,7 @@ impl Engine {
             peer,
             order,
             tracer,
+            tell_sends: false,
             links: (0..count).map(|_| None).collect(),
             heard: vec![None; count],
             suspected: MemberSet::EMPTY,
@@ -125,6 +127,11 @@ impl Engine {
             lines_to: MemberSet::EMPTY,
             members,
         }
+    }
+
+    pub(crate) fn tell_sends(mut self, tell_sends: bool) -> Self {
+        self.tell_sends = tell_sends;
+        self
     }
 
     /// Runs until `end` is fired or dropped, then says farewell: what is queued on the links is still written by them.
@@ -263,16 +270,30 @@ impl Engine {
             };
             let before = self.outputs.len();
             self.trace_send(&data);
+            let told = self.tell_sends.then(|| data.clone());
             self.peer.step(now, Input::Broadcast(data), &mut self.outputs);
             if matches!(self.outputs.get(before), Some(Output::Refused(_))) {
                 let _ = messages.reply.send(Err(SendError::Refused));
                 return None;
             }
-            messages.sent.push(Sent {
+            let sent = Sent {
                 incarnation: self.peer.incarnation(),
                 sequence: self.peer.sequence(),
                 stamp: self.sent_stamp(before),
-            });
+            };
+            messages.sent.push(sent);
+            if let Some(data) = told {
+                self.events.push(Event::Sent(Delivery {
+                    from: self.members.id(self.peer.me()).clone(),
+                    incarnation: sent.incarnation,
+                    sequence: sent.sequence,
+                    data,
+                    stamp: sent.stamp,
+                    received: sent.stamp,
+                    at: wall_ms(),
+                    own: true,
+                }));
+            }
             taken += 1;
         }
         if messages.data.is_empty() {
@@ -296,9 +317,7 @@ impl Engine {
     /// Does what the core wants done.
     fn act(&mut self) {
         let mut outputs = std::mem::take(&mut self.outputs);
-        let at = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as u64);
+        let at = wall_ms();
         for output in outputs.drain(..) {
             match output {
                 Output::Send(to, frame) => self.queue(to, &frame),
@@ -528,6 +547,13 @@ impl Engine {
                 .record(self.peer.clock(), &TraceEvent::local("missed", &facts));
         }
     }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch.
+fn wall_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }
 
 fn own(message: &Message, peer: &Peer) -> Option<u64> {

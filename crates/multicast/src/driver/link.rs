@@ -4,11 +4,9 @@
 //! connection per pair whoever starts first. A link is one task; it reads, writes and parses for its member alone.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use proto::net::{Backoff, Connection, ConnectionSettings, Dialer, OutboxLimits, Shutdown, Turn};
@@ -21,7 +19,9 @@ use super::handshake::{self, Hello, Side};
 use super::wire::{self, NotAFrame};
 use crate::core::Order;
 use crate::group_file::Members;
-use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_TIME, LINK_OUTBOX_BYTES, LINK_SILENCE_MAX, RECONNECT_PAUSES};
+use crate::limits::{
+    FAREWELL_TIME, FRAME_BYTES_MAX, HANDSHAKE_TIME, LINK_OUTBOX_BYTES, LINK_SILENCE_MAX, RECONNECT_PAUSES,
+};
 use crate::members::Member;
 
 /// Who serves the connections to the peer's port that are not from members.
@@ -305,7 +305,7 @@ impl Links {
         let why = self.carry(&mut wire, member, session, &mut held).await;
         tracing::info!(member = %id, "link is over: {why}");
         let _ = self.engine.send(ToEngine::LinkDown { member, session }).await;
-        let _ = tokio::time::timeout(Duration::from_secs(1), wire.connection.finish()).await;
+        let _ = tokio::time::timeout(FAREWELL_TIME, wire.connection.finish()).await;
     }
 
     async fn carry(
@@ -358,7 +358,10 @@ impl Links {
                 // Frames were refused by the full outbox: a new link starts from what the member has.
                 Ok(Turn::Drained) => return "it could not keep up".to_owned(),
                 // The engine says farewell first, then lets go of the link.
-                Ok(Turn::ShuttingDown) => pending_or(held).await,
+                Ok(Turn::ShuttingDown) => {
+                    let _ = tokio::time::timeout(FAREWELL_TIME, &mut *held).await;
+                    return "this peer ends".to_owned();
+                }
                 Ok(Turn::Closed(closed)) => return closed.to_string(),
                 Err(_) => return "it was silent for too long".to_owned(),
             }
@@ -376,14 +379,6 @@ impl Links {
         wire.refuse(&WireError::new(code, error.to_string()).with_hint(hint));
         error.to_string()
     }
-}
-
-async fn pending_or(held: &mut oneshot::Receiver<()>) {
-    let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        let _ = held.await;
-        pending::<()>().await;
-    })
-    .await;
 }
 
 /// The bounds of a connection that this peer opens.

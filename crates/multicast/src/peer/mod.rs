@@ -1,0 +1,138 @@
+//! One run of a peer: join, send what is typed or scripted, print what happens, leave.
+
+mod lines;
+mod script;
+
+use std::io::{self, BufRead as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use lamport::trace::{Service, Tracer};
+use multicast::{Group, GroupSettings, Handle, Members};
+use proto::net::Shutdown;
+use proto::net::cli::{announce, hinted};
+use tokio::sync::mpsc;
+
+use crate::Args;
+
+/// Lines typed that wait to be sent: a person is never that fast, a pipe waits.
+const TYPED_MAX: usize = 64;
+
+/// Shortest secret, in bytes: below it guessing is easier than breaking the hash.
+const SECRET_BYTES_MIN: usize = 16;
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let Some(id) = args.id.clone() else {
+        return Err(hinted(
+            anyhow::anyhow!("which member is this?"),
+            "say --id P1, --id P2 or --id P3",
+        ));
+    };
+    let members = match &args.group {
+        Some(file) => Members::read(file)?,
+        None => Members::builtin(),
+    };
+    let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
+    let tracer = match &args.observe.trace {
+        Some(file) => Tracer::to_file(file, id.clone(), Service::Multicast)
+            .with_context(|| format!("failed to write the trace {}", file.display()))?,
+        None => Tracer::off(),
+    };
+    let data = args
+        .data
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("data/multicast").join(id.as_str()));
+    let shutdown = Shutdown::at_signals();
+    let settings = GroupSettings::new(id.clone(), members)
+        .order(args.order)
+        .data((!args.memory).then_some(data))
+        .secret(secret)
+        .tracer(tracer.clone())
+        .limits(args.server.limits())
+        .shutdown(shutdown.clone())
+        .tell_sends(true);
+    let mut group = Group::join(settings).await?;
+    announce(group.address())?;
+    let senders = send(&args, group.handle(), shutdown.clone());
+    let printer = lines::Printer::new(id, args.json);
+    let mut result = Ok(());
+    loop {
+        let events = tokio::select! {
+            events = group.next() => events,
+            () = shutdown.begun() => break,
+        };
+        let Some(events) = events else { break };
+        if let Err(error) = printer.print(&events) {
+            // Nobody reads any more: a pipe that ended is no failure.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                result = Err(error.into());
+            }
+            break;
+        }
+    }
+    senders.abort();
+    group.leave().await;
+    tracer.close()?;
+    result
+}
+
+/// Sends what is typed or scripted, in a task of its own.
+fn send(args: &Args, handle: Handle, shutdown: Shutdown) -> tokio::task::JoinHandle<()> {
+    let mut typed = type_lines();
+    let auto = args.auto;
+    tokio::spawn(async move {
+        if auto {
+            script::play(&handle).await;
+        }
+        while let Some(line) = typed.recv().await {
+            let text = line.trim_end_matches(['\r', '\n']);
+            if text == "sair" || text == "/quit" {
+                shutdown.begin();
+                return;
+            }
+            if text.is_empty() {
+                continue;
+            }
+            if let Err(error) = handle.send(text).await {
+                tracing::error!("not sent: {error}");
+            }
+        }
+        // The end of stdin ends nothing: the peer goes on receiving and relaying.
+    })
+}
+
+/// Lines of stdin, read on a thread of their own: a read that waits cannot be called off.
+fn type_lines() -> mpsc::Receiver<String> {
+    let (lines, typed) = mpsc::channel(TYPED_MAX);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().split(b'\n') {
+            let Ok(line) = line else { return };
+            if lines
+                .blocking_send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    typed
+}
+
+fn read_secret(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut secret =
+        std::fs::read(file).with_context(|| format!("failed to read the secret file {}", file.display()))?;
+    while secret.last().is_some_and(u8::is_ascii_whitespace) {
+        secret.pop();
+    }
+    if secret.len() < SECRET_BYTES_MIN {
+        let error = anyhow::anyhow!(
+            "the secret in {} has fewer than {SECRET_BYTES_MIN} bytes",
+            file.display()
+        );
+        return Err(hinted(
+            error,
+            "make one with: head -c 32 /dev/urandom | base64 > FILE",
+        ));
+    }
+    Ok(secret)
+}
