@@ -77,10 +77,8 @@ fn manage(args: Args) -> anyhow::Result<()> {
     match args.command.as_ref().expect("only commands come here") {
         Command::Audit => {
             let audited = bank::audit(&args.data).map_err(|error| {
-                hinted(
-                    error,
-                    "stop serving from this directory, copy it away, and compare with a backup",
-                )
+                let hint = error.hint();
+                hinted(error, hint)
             })?;
             print(&serde_json::to_string(&audited)?)
         }

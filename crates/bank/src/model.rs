@@ -58,6 +58,19 @@ pub enum AuditFailure {
     Ledger(#[from] AuditError),
 }
 
+impl AuditFailure {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Ledger(_) => {
+                "serve no more from this directory, copy it away, and remove the snapshot: the journal is right"
+            }
+        }
+    }
+}
+
 /// Audits the bank in `directory`, which no server may be serving: reads the journal from the first entry on into a
 /// [`Model`], and compares the ledger that a start would find. Changes nothing.
 ///
@@ -220,6 +233,17 @@ mod tests {
                 },
             )
             .into()
+    }
+
+    #[test]
+    fn an_audit_of_nothing_makes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let missing = place.path().join("missing");
+        assert!(matches!(
+            audit(&missing),
+            Err(AuditFailure::Store(StoreError::Io { .. }))
+        ));
+        assert!(!missing.exists());
     }
 
     #[test]

@@ -55,14 +55,14 @@ pub struct NewAccount {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file or directory could not be read or written.
-    #[error("failed to {what} {}: {source}", path.display())]
+    #[error("failed to {what} {}: {reason}", path.display())]
     File {
         /// What was tried: a verb.
         what: &'static str,
         /// Which one.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A document is not one of an account.
     #[error("{}: {what}", path.display())]
@@ -109,7 +109,7 @@ impl SetupError {
 
     fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { what, path, source }
+        move |reason| Self::File { what, path, reason }
     }
 }
 

@@ -97,10 +97,10 @@ pub(super) fn spawn(
     thread::Builder::new()
         .name("committer".to_owned())
         .spawn(run)
-        .map_err(|source| StoreError::Io {
+        .map_err(|reason| StoreError::Io {
             what: "start the thread for",
             file: "the journal".to_owned(),
-            source,
+            reason,
         })
 }
 

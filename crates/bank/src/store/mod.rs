@@ -116,14 +116,14 @@ pub enum StoreError {
     #[error("the data directory is in use by another process")]
     Locked,
     /// The system refused something.
-    #[error("failed to {what} {file}: {source}")]
+    #[error("failed to {what} {file}: {reason}")]
     Io {
         /// What was tried: a verb.
         what: &'static str,
         /// On which file.
         file: String,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// What stands in a file was not written by us like this.
     #[error("{file} is damaged at byte {offset}: {what}")]
@@ -146,7 +146,7 @@ pub enum StoreError {
 impl StoreError {
     fn io(what: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         let file = file.to_owned();
-        move |source| Self::Io { what, file, source }
+        move |reason| Self::Io { what, file, reason }
     }
 
     fn damaged(file: &str, offset: u64, what: impl Into<String>) -> Self {
@@ -162,6 +162,10 @@ impl StoreError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Locked => "stop the other server, or name another directory with --data",
+            Self::Io {
+                what: "find" | "open",
+                ..
+            } => "name the directory of a bank with --data, or mend its permissions",
             Self::Io { .. } | Self::Poisoned => {
                 "free space or mend the disk, then start again: the journal is replayed"
             }
