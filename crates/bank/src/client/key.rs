@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest key in bytes; what the server takes.
-pub const KEY_BYTES_MAX: usize = 64;
+use crate::limits::KEY_BYTES_MAX;
 
 /// The name of one change. The server answers every copy that carries the same key with the same answer.
 ///

@@ -27,7 +27,7 @@ mod session;
 pub mod terminal;
 
 pub use error::OperationError;
-pub use key::{KEY_BYTES_MAX, Key, KeyError, NoRandomness};
+pub use key::{Key, KeyError, NoRandomness};
 pub use observer::{ClockLine, Recorder};
 pub use replies::{LoggedIn, Posted, StatementEntry, StatementPage};
 pub use session::{Notice, REPLY_MAX, Session, TypedPin};

@@ -1,0 +1,261 @@
+//! The program `bank-client` as people and scripts use it.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::support::bank::{Opening, RealBank, Subject};
+
+/// Runs `bank-client` against a bank, with lines on stdin.
+fn client(bank: &RealBank, words: &[&str], stdin: &str) -> Output {
+    client_at(&bank.address().get().to_string(), words, stdin)
+}
+
+fn client_at(address: &str, words: &[&str], stdin: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bank-client"))
+        .args(["--server", address])
+        .args(words)
+        .env("TZ", "UTC")
+        .env_remove("BANK_PIN")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A client that ends early does not read everything.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_menu_plays_the_sample_session_and_shows_the_seed_s_clock() {
+    let bank = RealBank::with_flags(None, &[]);
+    let session = "1111111111\n1234\n1\n3\n100\n1\n2\n15\n4\n0000000000\n20\n1\n0\n";
+    let output = client(&bank, &["--clock"], session);
+    assert_eq!(
+        out(&output),
+        "Welcome, Antonio.\nBalance: 10.00\nDeposited. Balance: 110.00 (entry 11)\nBalance: 110.00\n\
+         Please take your money. Balance: 95.00 (entry 12)\nTransferred. Balance: 75.00 (entry 13)\n\
+         Balance: 75.00\nGoodbye.\n"
+    );
+    let clock: Vec<u64> = err(&output)
+        .lines()
+        .filter_map(|line| line.strip_prefix("[Lamport=")?.split_once(']')?.0.parse().ok())
+        .collect();
+    assert_eq!(clock[..14], [1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28]);
+    assert!(output.status.success());
+}
+
+#[test]
+fn the_menu_lets_people_try_again() {
+    let bank = RealBank::start(&Opening::new(2, 10_000));
+    let session = "\nnobody\n0000000009\n1234\n0000000001\n9999\n0000000001\n1234\n7\n2\n-5\nten\n1000\n2\n5.5\n4\n\
+                   me\n0000000001\n1\n5\n0\n";
+    let output = client(&bank, &[], session);
+    let shown = out(&output);
+    assert!(shown.starts_with("Welcome, Holder of 0000000001.\n"), "{shown}");
+    assert!(
+        shown.contains("Please take your money. Balance: 94.50"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("┆ withdrawal     ┆      ┆   -5.50 ┆   94.50 │"),
+        "{shown}"
+    );
+    assert!(shown.ends_with("Goodbye.\n"), "{shown}");
+    let talk = err(&output);
+    assert_eq!(talk.matches("Try again.").count(), 7, "{talk}");
+    assert_eq!(talk.matches("Not done:").count(), 4, "{talk}");
+    assert!(talk.contains("holds 100.00"), "{talk}");
+    assert!(
+        !shown.contains("Choose") && !talk.contains("Choose"),
+        "no prompts where nobody types"
+    );
+    assert!(output.status.success());
+}
+
+#[test]
+fn scripts_get_json_and_exit_codes() {
+    let place = tempfile::tempdir().unwrap();
+    let pin_file = place.path().join("pin");
+    std::fs::write(&pin_file, "1234\n").unwrap();
+    let pin_file = pin_file.to_str().unwrap();
+    let bank = RealBank::start(&Opening::new(2, 10_000));
+    let login = ["--account", "0000000001", "--pin-file", pin_file];
+    let run = |words: &[&str]| client(&bank, &[&login, words].concat(), "");
+
+    assert_eq!(out(&run(&["balance"])), "100.00\n");
+    assert_eq!(
+        out(&run(&["balance", "--json"])),
+        "{\"account\":\"0000000001\",\"balance\":\"100.00\",\"entry\":1}\n"
+    );
+    let keyed = ["deposit", "1.50", "--key", "k1", "--json"];
+    let deposited = out(&run(&keyed));
+    assert_eq!(
+        deposited,
+        "{\"account\":\"0000000001\",\"balance\":\"101.50\",\"entry\":3,\"key\":\"k1\"}\n"
+    );
+    assert_eq!(out(&run(&keyed)), deposited, "done once");
+    assert_eq!(
+        out(&run(&["withdraw", "1.50"])),
+        "Withdrawn. Balance: 100.00 (entry 4)\n"
+    );
+    assert_eq!(
+        out(&run(&["transfer", "25", "--to", "0000000002"])),
+        "Transferred. Balance: 75.00 (entry 5)\n"
+    );
+    let statement = out(&run(&["statement", "--json", "--limit", "2"]));
+    let statement: serde_json::Value = serde_json::from_str(&statement).unwrap();
+    assert_eq!(statement["entries"][0]["amount"], "25.00", "{statement}");
+    assert_eq!(statement["more"], true, "{statement}");
+
+    let poor = run(&["withdraw", "1000", "--json"]);
+    assert_eq!(poor.status.code(), Some(1));
+    assert!(
+        out(&poor).starts_with("{\"error\":{\"code\":\"insufficient_funds\""),
+        "{}",
+        out(&poor)
+    );
+    assert!(err(&poor).contains("hint:"), "{}", err(&poor));
+    assert_eq!(run(&["withdraw", "1,00"]).status.code(), Some(2), "no amount");
+    assert_eq!(
+        client(&bank, &["balance"], "").status.code(),
+        Some(1),
+        "no account"
+    );
+    let wrong = client(&bank, &["--account", "0000000001", "balance"], "0000\n");
+    assert_eq!(wrong.status.code(), Some(3), "{}", err(&wrong));
+
+    let changed = client(&bank, &["--account", "0000000001", "change-pin"], "1234\n56789\n");
+    // The new PIN is asked for first of all that needs the bank, after the old one.
+    assert_eq!(out(&changed), "PIN changed.\n", "{}", err(&changed));
+    assert_eq!(run(&["balance"]).status.code(), Some(3), "the old PIN");
+    assert_eq!(
+        out(&client(&bank, &["--account", "0000000001", "balance"], "56789\n")),
+        "75.00\n"
+    );
+}
+
+#[test]
+fn a_bank_that_is_not_there_is_told_from_one_that_is_lost_halfway() {
+    let nobody = client_at(
+        "127.0.0.1:1",
+        &["--account", "1", "--give-up-after", "300ms", "balance"],
+        "1234\n",
+    );
+    assert_eq!(nobody.status.code(), Some(4), "{}", err(&nobody));
+    assert!(err(&nobody).contains("hint:"), "{}", err(&nobody));
+
+    // Logs in everybody, and then says nothing more.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut writer = stream.try_clone().unwrap();
+                let _ = writer.write_all(b"{\"service\":\"bank\",\"protocol\":1,\"connection\":\"c\"}\n");
+                for line in std::io::BufRead::lines(std::io::BufReader::new(stream)) {
+                    if line.unwrap_or_default().contains("\"login\"") {
+                        let _ = writer.write_all(b"{\"lamport\":3,\"id\":1,\"ok\":{\"account\":\"1\"}}\n");
+                    }
+                }
+            });
+        }
+    });
+    let words = [
+        "--account",
+        "1",
+        "--give-up-after",
+        "500ms",
+        "deposit",
+        "1",
+        "--key",
+        "mine",
+    ];
+    let lost = client_at(&address, &words, "1234\n");
+    assert_eq!(lost.status.code(), Some(5), "{}", err(&lost));
+    assert!(err(&lost).contains("--key mine"), "{}", err(&lost));
+}
+
+#[test]
+fn a_deposit_outlives_the_bank_it_was_sent_to() {
+    let opening = Opening::new(1, 10_000);
+    let mut bank = RealBank::start(&opening);
+    let port = bank.address().get();
+    // A proxy that stays at one address while the bank behind it comes back at another.
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let through = proxy.local_addr().unwrap().to_string();
+    let behind = bank.address();
+    thread::spawn(move || {
+        for stream in proxy.incoming().flatten() {
+            let Ok(bank) = std::net::TcpStream::connect(behind.get()) else {
+                continue;
+            };
+            for (mut from, mut to) in [
+                (stream.try_clone().unwrap(), bank.try_clone().unwrap()),
+                (bank, stream),
+            ] {
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        }
+    });
+    let running = thread::spawn(move || {
+        let words = ["--account", "0000000001"];
+        let session: String = std::iter::once("1234\n".to_owned())
+            .chain((0..200).map(|_| "3\n0.01\n".to_owned()))
+            .collect();
+        client_at(&through, &words, &session)
+    });
+    thread::sleep(Duration::from_millis(100));
+    for _ in 0..3 {
+        bank.crash();
+        thread::sleep(Duration::from_millis(80));
+    }
+    assert_ne!(bank.address().get(), port);
+    let output = running.join().unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(
+        out(&output).matches("Deposited.").count(),
+        200,
+        "{}",
+        err(&output)
+    );
+    assert!(out(&output).contains("Balance: 102.00"), "{}", out(&output));
+}
+
+#[test]
+fn a_trace_of_the_client_can_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    let trace = place.path().join("client.trace");
+    let bank = RealBank::start(&Opening::new(1, 10_000));
+    let words = [
+        "--account",
+        "0000000001",
+        "--trace",
+        trace.to_str().unwrap(),
+        "deposit",
+        "1",
+    ];
+    assert!(client(&bank, &words, "1234\n").status.success());
+    let text = std::fs::read_to_string(&trace).unwrap();
+    assert!(
+        text.contains(r#""facts":[{"account":"0000000001","balance":10100,"entry":2}]"#),
+        "{text}"
+    );
+    assert!(
+        text.lines().last().unwrap().starts_with("{\"closed\":true"),
+        "{text}"
+    );
+}

@@ -1,0 +1,215 @@
+//! Wrong PINs: limited where they come from, without locking anybody else out, and telling nothing about who has an
+//! account.
+
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::alone;
+use crate::support::bank::{Opening, RealBank, Subject};
+use crate::support::line::{PIN, Wire};
+use crate::support::toy::{Plant, Toy};
+
+const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
+const HOLDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 7);
+
+/// What a stranger who guesses PINs meets, and what the holder meets meanwhile.
+#[derive(Debug, PartialEq, Eq)]
+struct Guessing {
+    /// Wrong PINs that were checked before the stranger was limited, if that ever happened.
+    guesses: Option<usize>,
+    /// Whether the holder could log in from elsewhere while the stranger was limited.
+    holder_gets_in: bool,
+}
+
+fn guess(bank: &impl Subject, opening: &Opening) -> Guessing {
+    let account = &opening.accounts[0];
+    let mut stranger = Wire::open_from(STRANGER, bank.address().get()).unwrap();
+    let guesses = (0..100).position(|n| {
+        let pin = format!("{:04}", 2000 + n);
+        stranger
+            .ask("login", &json!({"account": account, "pin": pin}))
+            .unwrap()
+            == Err("rate_limited".to_owned())
+    });
+    let mut holder = Wire::open_from(HOLDER, bank.address().get()).unwrap();
+    let answer = holder
+        .ask("login", &json!({"account": account, "pin": PIN}))
+        .unwrap();
+    Guessing {
+        guesses,
+        holder_gets_in: answer.is_ok(),
+    }
+}
+
+#[test]
+fn wrong_pins_are_limited_and_nobody_is_locked_out() {
+    let opening = Opening::new(3, 10_000);
+    let bank = RealBank::with_flags(Some(&opening), &["--pin-cost", "least"]);
+    let found = guess(&bank, &opening);
+    assert!(
+        found.guesses.is_some_and(|guesses| (3..=20).contains(&guesses)),
+        "{found:?}"
+    );
+    assert!(found.holder_gets_in, "{found:?}");
+    // Not even the right PIN is checked while the stranger is limited: otherwise the limit would tell it apart.
+    let mut stranger = Wire::open_from(STRANGER, bank.address().get()).unwrap();
+    let right = stranger
+        .ask("login", &json!({"account": opening.accounts[0], "pin": PIN}))
+        .unwrap();
+    assert_eq!(right, Err("rate_limited".to_owned()));
+}
+
+#[test]
+fn guessing_over_many_accounts_is_limited_by_address() {
+    let opening = Opening::new(300, 100);
+    let bank = RealBank::with_flags(Some(&opening), &["--pin-cost", "least"]);
+    let mut stranger = Wire::open_from(STRANGER, bank.address().get()).unwrap();
+    let limited = opening.accounts.iter().position(|account| {
+        stranger
+            .ask("login", &json!({"account": account, "pin": "9999"}))
+            .unwrap()
+            == Err("rate_limited".to_owned())
+    });
+    assert!(
+        limited.is_some(),
+        "300 wrong PINs from one address, one for each account, were all checked"
+    );
+    let mut holder = Wire::open_from(HOLDER, bank.address().get()).unwrap();
+    holder
+        .ask("login", &json!({"account": opening.accounts[299], "pin": PIN}))
+        .unwrap()
+        .unwrap();
+}
+
+#[test]
+fn control_of_limits() {
+    let opening = Opening::new(3, 10_000);
+    let found = |plant| guess(&Toy::start(&opening, plant), &opening);
+    assert_eq!(
+        found(Plant::Nothing),
+        Guessing {
+            guesses: Some(5),
+            holder_gets_in: true
+        }
+    );
+    assert_eq!(found(Plant::NeverLimits).guesses, None);
+    assert!(!found(Plant::LocksOut).holder_gets_in);
+}
+
+/// The median time of a refused login, for a wrong PIN and for an account that nobody has, taken in turn.
+fn times_of_refusal(bank: &impl Subject, opening: &Opening, tries: usize) -> (Duration, Duration) {
+    let mut wire = Wire::open(bank.address().get()).unwrap();
+    let mut time = |account: &str| {
+        let began = Instant::now();
+        let answer = wire
+            .ask("login", &json!({"account": account, "pin": "9999"}))
+            .unwrap();
+        assert_eq!(answer, Err("login_failed".to_owned()));
+        began.elapsed()
+    };
+    let (mut wrong, mut unknown): (Vec<_>, Vec<_>) = (0..tries)
+        .map(|_| (time(&opening.accounts[0]), time("9876543210")))
+        .unzip();
+    wrong.sort();
+    unknown.sort();
+    (wrong[tries / 2], unknown[tries / 2])
+}
+
+/// Whether the two can be told apart by a clock: one takes a quarter longer than the other.
+fn can_be_told_apart((one, other): (Duration, Duration)) -> bool {
+    let (shorter, longer) = (one.min(other).as_secs_f64(), one.max(other).as_secs_f64());
+    longer > 1.25 * shorter
+}
+
+#[test]
+fn an_unknown_account_takes_as_long_as_a_wrong_pin() {
+    let _alone = alone();
+    let opening = Opening::new(1, 10_000);
+    let lifted = ["--wrong-pins-per-account", "0", "--wrong-pins-per-address", "0"];
+    let bank = RealBank::with_flags(Some(&opening), &lifted);
+    let times = times_of_refusal(&bank, &opening, 31);
+    println!("wrong PIN {:?}, unknown account {:?}", times.0, times.1);
+    assert!(!can_be_told_apart(times), "{times:?}");
+    assert!(
+        times.0 > Duration::from_millis(5),
+        "a PIN that is hashed in {:?} is guessed in no time",
+        times.0
+    );
+}
+
+#[test]
+fn control_of_times() {
+    let opening = Opening::new(1, 10_000);
+    let _alone = alone();
+    // Fewer tries than the toy allows.
+    assert!(!can_be_told_apart(times_of_refusal(
+        &Toy::start(&opening, Plant::Nothing),
+        &opening,
+        5
+    )));
+    assert!(can_be_told_apart(times_of_refusal(
+        &Toy::start(&opening, Plant::TellsUnknownAccounts),
+        &opening,
+        5
+    )));
+}
+
+/// Many logins at once cost memory and time: so many wait, the rest is told `busy`, and who is in does not suffer.
+#[test]
+fn a_flood_of_logins_is_bounded_and_transfers_do_not_suffer() {
+    let _alone = alone();
+    let opening = Opening::new(2, 1_000_000);
+    let flags = [
+        "--hashes-waiting",
+        "4",
+        "--wrong-pins-per-account",
+        "0",
+        "--wrong-pins-per-address",
+        "0",
+    ];
+    let bank = RealBank::with_flags(Some(&opening), &flags);
+    let mut customer = Wire::login(bank.address().get(), &opening.accounts[0]).unwrap();
+    let fields = json!({"to": opening.accounts[1], "amount": "0.01"});
+    let mut slowest = |transfers: usize| {
+        let times = (0..transfers).map(|_| {
+            let began = Instant::now();
+            customer.ask("transfer", &fields).unwrap().unwrap();
+            began.elapsed()
+        });
+        times.max().unwrap()
+    };
+    let calm = slowest(200);
+    let to = bank.address().get();
+    let floods: Vec<_> = (0..40)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut wire = Wire::open(to).unwrap();
+                let answers: Vec<_> = (0..5)
+                    .map(|_| {
+                        wire.ask("login", &json!({"account": "9876543210", "pin": "0000"}))
+                            .unwrap()
+                            .unwrap_err()
+                    })
+                    .collect();
+                answers
+            })
+        })
+        .collect();
+    let flooded = slowest(200);
+    let answers: Vec<String> = floods
+        .into_iter()
+        .flat_map(|flood| flood.join().unwrap())
+        .collect();
+    println!("slowest of 200 transfers: calm {calm:?}, in a flood of logins {flooded:?}");
+    assert!(answers.iter().any(|code| code == "busy"), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .all(|code| code == "busy" || code == "login_failed"),
+        "{answers:?}"
+    );
+    assert!(flooded < Duration::from_secs(1), "{flooded:?}");
+}
