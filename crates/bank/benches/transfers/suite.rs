@@ -27,13 +27,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     suite.bar.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}").context("a template")?,
     );
-    machine::pin(&suite.cores.generator);
+    // Named before this thread is pinned: it counts the cores that it may use.
     let mut report = Report {
         machine: machine::name(),
         cores: suite.cores.describe(),
         setting: suite.setting(),
         lines: Vec::new(),
     };
+    machine::pin(&suite.cores.generator);
     for &row in &args.only {
         match row {
             Row::Single => report.lines.extend(suite.single()?),
