@@ -195,7 +195,8 @@ impl Bank {
     ///
     /// # Errors
     ///
-    /// [`ExecuteError`]. A refusal rests on balances that may not be durable; it promises nothing.
+    /// [`ExecuteError`]. A refusal rests on balances that may not be durable: tell it as [`refused`](Self::refused)
+    /// promises.
     ///
     /// # Cancel safety
     ///
@@ -242,6 +243,27 @@ impl Bank {
                 None => room.await,
             }
         }
+    }
+
+    /// A refusal that was just returned, to be told once the balances that it rests on are durable: otherwise somebody
+    /// could be refused because of a withdrawal that a crash then undoes.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`].
+    pub fn refused(&self, refusal: Refusal) -> Result<Promise<Refusal>, Unavailable> {
+        let book = self.shared.book();
+        book.must_serve()?;
+        let commit = match refusal {
+            Refusal::InsufficientFunds { .. } | Refusal::Overflow | Refusal::NotEmpty { .. } => {
+                book.commit_of(book.ledger.last_entry())
+            }
+            Refusal::UnknownAccount(_) | Refusal::AccountExists(_) | Refusal::SameAccount(_) => None,
+        };
+        Ok(Promise {
+            value: refusal,
+            commit,
+        })
     }
 
     /// What an account holds, in its turn. `seen` is called with it while the account is still locked.

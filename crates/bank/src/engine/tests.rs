@@ -135,6 +135,32 @@ async fn nobody_hears_of_what_is_not_durable() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_once_what_it_rests_on_is_durable() {
+    let (bank, say, batches) = gated();
+    let drained = bank
+        .execute((1, 1), &transfer(0, 1, 1000), None, NOW)
+        .await
+        .unwrap();
+    batches.recv().unwrap();
+    let refused = bank.execute((2, 1), &transfer(0, 1, 1), None, NOW).await;
+    let Err(ExecuteError::Refused(refusal)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(refusal, Refusal::InsufficientFunds { holds: Balance::ZERO });
+    let mut told = std::pin::pin!(bank.refused(refusal).unwrap().durable());
+    assert!(is_pending(told.as_mut()));
+    let elsewhere = bank.refused(Refusal::SameAccount(id(0))).unwrap();
+    assert!(
+        elsewhere.durable().await.is_ok(),
+        "what rests on no balance does not wait"
+    );
+    say.send(Ok(())).unwrap();
+    assert_eq!(told.await, Ok(refusal));
+    assert!(drained.durable().await.is_ok());
+    bank.close().unwrap();
+}
+
+#[tokio::test]
 async fn after_a_failure_nothing_is_acknowledged() {
     let (bank, say, batches) = gated();
     let flying = bank.execute((1, 1), &transfer(0, 1, 5), None, NOW).await.unwrap();

@@ -298,7 +298,15 @@ impl Session {
                 let seen = self.connection.write_while(promise.durable()).await?;
                 self.repeat(received.id, seen, account, &operation).await?;
             }
-            Err(error) => self.answer(received.id, Promise::kept(Body::Refused(of_execute(error)))),
+            Err(error) => {
+                let refused = match error {
+                    ExecuteError::Refused(refusal) => shared.bank.refused(refusal),
+                    ExecuteError::Unavailable(unavailable) => Err(unavailable),
+                };
+                let told = refused.map(|promise| promise.map(|refusal| Body::Refused(of_refusal(refusal))));
+                let told = told.unwrap_or_else(|_| Promise::kept(Body::Refused(unavailable())));
+                self.answer(received.id, told);
+            }
         }
         Ok(())
     }
