@@ -13,6 +13,7 @@
 
 mod bank_session;
 mod chat_session;
+mod multicast_session;
 mod stage;
 
 use std::path::{Path, PathBuf};
@@ -34,5 +35,6 @@ fn run() -> anyhow::Result<()> {
     let mut stage = Stage::new(folder)?;
     chat_session::play(&mut stage)?;
     bank_session::play(&mut stage)?;
+    multicast_session::play(&mut stage)?;
     stage.conclude()
 }
