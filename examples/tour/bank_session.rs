@@ -177,7 +177,7 @@ async fn one_customer(dialer: Dialer, customer: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The seed's accounts: `0000000000`, `1111111111`, …
+/// The example accounts: `0000000000`, `1111111111`, …
 fn account_of(digit: u64) -> String {
     digit.to_string().repeat(10)
 }

@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(code, expected, "{line}");
     }
 
-    /// The table of the issue, as it arrives on the wire.
+    /// Amounts as people and programs get them wrong, as they arrive on the wire.
     #[test]
     fn every_wrong_amount_has_its_code() {
         for (amount, code) in [

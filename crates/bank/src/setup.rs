@@ -1,6 +1,6 @@
 //! Accounts while nobody is served: the first ones, opening and closing, export and import.
 //!
-//! An account document is what the seed stores: `{"rg":"1111111111","nome":"Antonio","saldo":10.00}`. A file of first
+//! An account document looks like this: `{"rg":"1111111111","nome":"Antonio","saldo":10.00}`. A file of first
 //! accounts is a JSON list of such documents, each with a `"pin"` as well; `account`, `holder` and `balance` are
 //! understood for `rg`, `nome` and `saldo`. A balance is a JSON number or a text with at most two digits after the
 //! point, read exactly as it is written.
@@ -21,7 +21,7 @@ use crate::pin::{Pin, PinCost, PinHash};
 use crate::server::salt;
 use crate::store::{Batch, FileStore, Store as _, StoreError, StoreSettings};
 
-/// The holders of the seed's ten accounts, `0000000000` to `9999999999`.
+/// The holders of the ten example accounts, `0000000000` to `9999999999`.
 const EXAMPLE_HOLDERS: [&str; 10] = [
     "Marcos", "Antonio", "Joao", "Maria", "Jose", "Pedro", "Paulo", "Carlos", "Ricardo", "Rafael",
 ];
@@ -30,7 +30,7 @@ const EXAMPLE_PIN: &str = "1234";
 /// The accounts that an empty bank begins with.
 #[derive(Debug, Clone)]
 pub enum FirstAccounts {
-    /// The seed's ten, with 10.00 each and the PIN 1234. Only for this machine.
+    /// The ten example accounts, with 10.00 each and the PIN 1234. Only for this machine.
     Examples,
     /// Those of a file.
     File(PathBuf),
@@ -146,7 +146,7 @@ pub(crate) fn open(
     Ok((vault.store, vault.ledger))
 }
 
-/// Whether one of the seed's ten accounts can be opened with the PIN that everybody knows.
+/// Whether one of the ten example accounts can be opened with the PIN that everybody knows.
 pub(crate) fn has_example_pin(ledger: &Ledger) -> bool {
     let slots = examples()
         .into_iter()

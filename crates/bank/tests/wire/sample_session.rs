@@ -1,4 +1,4 @@
-//! S4's sample session, with its exact stamps: those of the client and those of the server.
+//! A session at the cash machine, with its exact stamps: those of the client and those of the server.
 
 use serde_json::{Value, json};
 

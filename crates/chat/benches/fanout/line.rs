@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// How long a text is (the workload of ANCHORS and of docs/benchmarks.md).
+/// How long a text is (the workload of docs/benchmarks.md).
 pub(crate) const TEXT_BYTES: usize = 100;
 /// The room of every row but the idle one.
 pub(crate) const ROOM: &str = "bench";

@@ -1,4 +1,4 @@
-//! The run of the seeds, seen in every way.
+//! The run of three peers, seen in every way.
 
 use super::*;
 

@@ -15,7 +15,7 @@ use super::line::{PIN, money};
 
 /// How long a bank may take to print its address.
 const START_MAX: Duration = Duration::from_secs(30);
-/// How long a bank may take to end after SIGTERM; the figure.
+/// How long a bank may take to end after SIGTERM.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// A bank under test.
