@@ -367,6 +367,11 @@ impl Group {
         self.links.incarnation
     }
 
+    /// The word for the group's order.
+    pub(crate) fn order_word(&self) -> &'static str {
+        crate::driver::handshake::order_word(self.links.order)
+    }
+
     /// Sends from other tasks.
     #[must_use]
     pub fn handle(&self) -> Handle {

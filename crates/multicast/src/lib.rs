@@ -5,6 +5,7 @@
 
 pub mod analyse;
 pub mod client;
+pub mod clients;
 pub mod core;
 mod driver;
 pub mod group;

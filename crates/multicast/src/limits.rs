@@ -99,3 +99,12 @@ pub const EVENTS_QUEUE: usize = 64;
 
 /// Messages of the application that enter the core between two looks at the links.
 pub const LOCAL_BATCH_MAX: usize = 512;
+
+/// Deliveries kept for watchers that come back.
+pub const KEPT_MESSAGES_MAX: usize = 65_536;
+
+/// The same bound in bytes of encoded lines.
+pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes queued for a watcher at a time: what follows waits in what is kept.
+pub const WATCH_CHUNK_BYTES: usize = 256 * 1024;

@@ -150,7 +150,7 @@ pub struct Status {
 }
 
 /// Frames on a peer's links since its start; one to two receivers counts twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
 #[serde(default)]
 pub struct Frames {
     /// Messages sent, relayed ones too.
@@ -164,7 +164,7 @@ pub struct Frames {
 }
 
 /// What a peer knows of a member.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
 #[serde(default)]
 pub struct MemberStatus {
     /// Its identity.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lamport::trace::{Service, Tracer};
+use multicast::clients::Clients;
 use multicast::{Group, GroupSettings, Handle, Members};
 use proto::net::Shutdown;
 use proto::net::cli::{announce, hinted};
@@ -53,6 +54,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .tell_sends(true);
     let mut group = Group::join(settings).await?;
     announce(group.address())?;
+    let clients = Clients::install(&group);
     let senders = send(&args, group.handle(), shutdown.clone());
     let printer = lines::Printer::new(id, args.json);
     let mut result = Ok(());
@@ -62,6 +64,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             () = shutdown.begun() => break,
         };
         let Some(events) = events else { break };
+        clients.tell(&events);
         if let Err(error) = printer.print(&events) {
             // Nobody reads any more: a pipe that ended is no failure.
             if error.kind() != io::ErrorKind::BrokenPipe {

@@ -1,0 +1,385 @@
+//! The client port: what a peer answers to connections that are no members' links.
+//!
+//! `multicast {data}`, `watch {since?}`, `status`, `members`; event `delivered {message, from, data, stamp, received, at}`. A delivery is
+//! encoded once and kept for a while, and every watcher is a cursor into what is kept: nobody's slowness costs another
+//! anything, and a watcher that comes back goes on after the last message it had.
+//!
+//! Clients have a clock of their own here: looking at a peer does not move the group's clocks.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use lamport::Clock;
+use proto::net::{Connection, Turn};
+use proto::{
+    Code, FrameError, IdField, LineWriter, OpenRequest, Refusal, StampField, Text, WireError, codes,
+};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::client::MessageName;
+use crate::driver::link::ClientPort;
+use crate::group::{Event, Group, Handle, SendError};
+use crate::limits::{KEPT_BYTES_MAX, KEPT_MESSAGES_MAX, WATCH_CHUNK_BYTES};
+
+/// The message to go on after is not kept, or never was.
+pub const SINCE_UNKNOWN: Code = Code::new("since_unknown");
+/// The group takes no message of this peer any more.
+pub const NOT_SENT: Code = Code::new("not_sent");
+
+/// Longest a watcher's unread lines may press before more are read for it.
+const STALLED: Duration = Duration::from_secs(8);
+
+/// Serves the clients of one peer.
+pub struct Clients {
+    handle: Handle,
+    incarnation: u64,
+    order: &'static str,
+    clock: Clock,
+    kept: Mutex<Kept>,
+    /// How many events were told so far.
+    told: watch::Sender<u64>,
+}
+
+/// The latest events, each encoded once.
+#[derive(Default)]
+struct Kept {
+    /// The number of `events[0]`.
+    base: u64,
+    events: VecDeque<(Option<MessageName>, Bytes)>,
+    bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(default)]
+    lamport: StampField,
+    #[serde(default)]
+    id: IdField,
+    #[serde(borrow)]
+    op: Option<Text<'a>>,
+    #[serde(borrow)]
+    data: Option<Text<'a>>,
+    #[serde(borrow)]
+    since: Option<Text<'a>>,
+}
+
+impl OpenRequest for Request<'_> {
+    fn lamport(&self) -> StampField {
+        self.lamport
+    }
+
+    fn id(&self) -> IdField {
+        self.id
+    }
+}
+
+impl Clients {
+    /// Serves the clients of `group` from now on.
+    #[must_use]
+    pub fn install(group: &Group) -> Arc<Self> {
+        let clients = Arc::new(Self {
+            handle: group.handle(),
+            incarnation: group.incarnation(),
+            order: group.order_word(),
+            clock: Clock::new(),
+            kept: Mutex::default(),
+            told: watch::Sender::new(0),
+        });
+        group.serve_clients(Arc::new(Port(Arc::clone(&clients))));
+        clients
+    }
+
+    /// Tells the watchers what the group told this peer; call it with everything [`Group::next`] returns.
+    pub fn tell(&self, events: &[Event]) {
+        let mut kept = self.kept();
+        for event in events {
+            let mut line = Vec::new();
+            let name = match event {
+                Event::Delivered(delivery) => {
+                    let name = delivery.name();
+                    LineWriter::event(&mut line, self.tick(), "delivered")
+                        .text("message", &name.to_string())
+                        .text("from", delivery.from.as_str())
+                        .text("data", delivery.text())
+                        .number("stamp", delivery.stamp)
+                        .number("received", delivery.received)
+                        .number("at", delivery.at)
+                        .end();
+                    Some(name)
+                }
+                Event::Missed {
+                    from,
+                    incarnation,
+                    first,
+                    last,
+                } => {
+                    LineWriter::event(&mut line, self.tick(), "missed")
+                        .text("from", from.as_str())
+                        .number("incarnation", *incarnation)
+                        .number("first", *first)
+                        .number("last", *last)
+                        .end();
+                    None
+                }
+                _ => continue,
+            };
+            kept.push(name, line.into());
+        }
+        let told = kept.end();
+        drop(kept);
+        self.told.send_replace(told);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stamp of a send; at the end of time it stands still.
+    fn tick(&self) -> u64 {
+        self.clock.tick().unwrap_or(lamport::TIME_MAX)
+    }
+
+    async fn serve(&self, mut connection: Connection, lines: VecDeque<Bytes>) {
+        connection.establish();
+        let mut told = self.told.subscribe();
+        // Where the connection is in what is kept, once it watches.
+        let mut cursor = None;
+        for line in lines {
+            if !self.answer(&mut connection, Ok(&line), &mut cursor).await {
+                return connection.finish().await;
+            }
+        }
+        loop {
+            if !self.feed(&connection, &mut cursor) {
+                return connection.finish().await;
+            }
+            let outbox = connection.outbox().clone();
+            let behind = cursor.is_some_and(|cursor| cursor < self.kept().end());
+            let turn = tokio::select! {
+                turn = connection.turn() => turn,
+                Ok(()) = told.changed(), if cursor.is_some() && !behind => continue,
+                () = outbox.relieved(), if behind => continue,
+            };
+            match turn {
+                Turn::Received(batch) => {
+                    for line in batch.lines() {
+                        if !self.answer(&mut connection, line, &mut cursor).await {
+                            return connection.finish().await;
+                        }
+                    }
+                }
+                Turn::Drained => {}
+                Turn::ShuttingDown => return connection.finish().await,
+                Turn::Closed(_) => return,
+            }
+        }
+    }
+
+    /// Queues what the watcher has not been told yet, as far as it keeps up. False when it fell out of what is kept.
+    fn feed(&self, connection: &Connection, cursor: &mut Option<u64>) -> bool {
+        let Some(at) = cursor else { return true };
+        let outbox = connection.outbox();
+        while outbox.queued_bytes() < WATCH_CHUNK_BYTES && !outbox.is_pressing(STALLED, STALLED) {
+            let chunk = {
+                let kept = self.kept();
+                if *at < kept.base {
+                    let error = WireError::new(SINCE_UNKNOWN, "this watcher fell behind what the peer keeps");
+                    let mut line = Vec::new();
+                    LineWriter::error_event(&mut line, self.tick(), &error);
+                    let _ = outbox.push_reply(line.into());
+                    return false;
+                }
+                let mut chunk = Vec::new();
+                while let Some((_, line)) = kept.events.get((*at - kept.base) as usize) {
+                    chunk.extend_from_slice(line);
+                    *at += 1;
+                    if chunk.len() >= WATCH_CHUNK_BYTES {
+                        break;
+                    }
+                }
+                chunk
+            };
+            if chunk.is_empty() {
+                break;
+            }
+            let _ = outbox.push_reply(chunk.into());
+        }
+        true
+    }
+
+    /// Answers one line. False when the connection should end.
+    async fn answer(
+        &self,
+        connection: &mut Connection,
+        line: Result<&[u8], FrameError>,
+        cursor: &mut Option<u64>,
+    ) -> bool {
+        let parsed = match line {
+            Ok(line) => proto::parse::<Request<'_>>(line),
+            Err(error) => Err(Refusal {
+                id: None,
+                lamport: None,
+                framing: true,
+                error: WireError::from(error),
+            }),
+        };
+        let request = match parsed {
+            Ok(Some(request)) => request,
+            Ok(None) => return true,
+            Err(refusal) => {
+                if let Some(stamp) = refusal.lamport {
+                    let _ = self.clock.receive(stamp);
+                }
+                return connection.refuse(self.tick(), &refusal);
+            }
+        };
+        if let Err(error) = self.clock.receive(request.lamport.get().unwrap_or(0)) {
+            let error = WireError::new(codes::CLOCK_LEAP, error.to_string());
+            return connection.refuse(self.tick(), &Refusal::of(&request, error));
+        }
+        let id = request.id.get().unwrap_or(0);
+        let mut reply = Vec::new();
+        match self.do_it(connection, &request, id, cursor, &mut reply).await {
+            Ok(()) => {
+                let _ = connection.outbox().push_reply(reply.into());
+                true
+            }
+            Err(error) => connection.refuse(self.tick(), &Refusal::of(&request, error)),
+        }
+    }
+
+    async fn do_it(
+        &self,
+        connection: &mut Connection,
+        request: &Request<'_>,
+        id: u64,
+        cursor: &mut Option<u64>,
+        reply: &mut Vec<u8>,
+    ) -> Result<(), WireError> {
+        let missing = |field| WireError::new(codes::MISSING_FIELD, format!("the field {field} is missing"));
+        let op = request.op.as_ref().ok_or_else(|| missing("op"))?;
+        let ended = || WireError::new(codes::SHUTTING_DOWN, "this peer is leaving the group");
+        match &*op.0 {
+            "multicast" => {
+                let data = request.data.as_ref().ok_or_else(|| missing("data"))?;
+                let sent = connection
+                    .write_while(self.handle.send(&data.0))
+                    .await
+                    .map_err(|_| ended())?;
+                let sent = sent.map_err(|error| match error {
+                    SendError::Left => ended(),
+                    SendError::TooLong(_) => WireError::new(codes::INVALID_FIELD, error.to_string()),
+                    SendError::Refused => WireError::new(NOT_SENT, error.to_string()),
+                })?;
+                let name = format!("{}/{}/{}", self.handle.id(), sent.incarnation, sent.sequence);
+                LineWriter::ok(reply, self.tick(), id)
+                    .text("message", &name)
+                    .number("stamp", sent.stamp)
+                    .end();
+            }
+            "watch" => {
+                let at = self.kept().after(request.since.as_ref().map(|since| &*since.0))?;
+                *cursor = Some(at);
+                LineWriter::ok(reply, self.tick(), id)
+                    .text("process", self.handle.id().as_str())
+                    .number("incarnation", self.incarnation)
+                    .text("order", self.order)
+                    .end();
+            }
+            "status" => {
+                let status = self.handle.status().await.ok_or_else(ended)?;
+                let line = LineWriter::ok(reply, self.tick(), id);
+                let watchers = self.told.receiver_count() as u64;
+                write_status(line, &status, watchers);
+            }
+            "members" => {
+                let status = self.handle.status().await.ok_or_else(ended)?;
+                LineWriter::ok(reply, self.tick(), id)
+                    .value("members", &status.members)
+                    .end();
+            }
+            other => {
+                let error = WireError::new(
+                    codes::UNKNOWN_OPERATION,
+                    format!("there is no operation {other:?}"),
+                );
+                return Err(error.with_hint("a peer knows multicast, watch, status and members"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_status(line: LineWriter<'_>, status: &crate::client::Status, watchers: u64) {
+    line.text("process", &status.process)
+        .text("order", status.order.as_deref().unwrap_or_default())
+        .number("incarnation", status.incarnation.unwrap_or(0))
+        .number("lamport", status.lamport.unwrap_or(0))
+        .number("sent", status.sent.unwrap_or(0))
+        .number("delivered", status.delivered.unwrap_or(0))
+        .number("undelivered", status.undelivered.unwrap_or(0))
+        .number("retained", status.retained.unwrap_or(0))
+        .number("retained_bytes", status.retained_bytes.unwrap_or(0))
+        .number("duplicates", status.duplicates.unwrap_or(0))
+        .number("watchers", watchers)
+        .value("frames", &status.frames)
+        .value("waiting", &status.waiting)
+        .value("members", &status.members)
+        .end();
+}
+
+impl Kept {
+    fn end(&self) -> u64 {
+        self.base + self.events.len() as u64
+    }
+
+    fn push(&mut self, name: Option<MessageName>, line: Bytes) {
+        self.bytes += line.len();
+        self.events.push_back((name, line));
+        while self.events.len() > KEPT_MESSAGES_MAX || self.bytes > KEPT_BYTES_MAX {
+            let Some((_, line)) = self.events.pop_front() else {
+                return;
+            };
+            self.bytes -= line.len();
+            self.base += 1;
+        }
+    }
+
+    /// Where a watcher begins that has everything up to `since`.
+    fn after(&self, since: Option<&str>) -> Result<u64, WireError> {
+        let unknown = || {
+            WireError::new(SINCE_UNKNOWN, "that message is not, or no longer, kept here")
+                .with_hint("watch since \"start\" for everything that is kept")
+        };
+        match since {
+            None => Ok(self.end()),
+            Some("start") => Ok(self.base),
+            Some(name) => {
+                let name: MessageName = name.parse().map_err(|_| unknown())?;
+                let found = self
+                    .events
+                    .iter()
+                    .rposition(|(kept, _)| kept.as_ref() == Some(&name));
+                found.map(|at| self.base + at as u64 + 1).ok_or_else(unknown)
+            }
+        }
+    }
+}
+
+/// What the links see of [`Clients`].
+struct Port(Arc<Clients>);
+
+impl ClientPort for Port {
+    fn serve(
+        &self,
+        connection: Connection,
+        lines: VecDeque<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let clients = Arc::clone(&self.0);
+        Box::pin(async move { clients.serve(connection, lines).await })
+    }
+}

@@ -1,0 +1,129 @@
+//! The client port of a real peer, through the client library.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use lamport::ProcessId;
+use multicast::client::{Seen, Session, Since, Watch, settings};
+use multicast::clients::Clients;
+use multicast::{Group, GroupSettings, Members};
+use proto::net::Dialer;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Longest wait for something that must happen.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A group of one, whose deliveries its clients see. Returns where it listens.
+async fn peer() -> String {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    drop(held);
+    let id = ProcessId::new("P1").unwrap();
+    let members = Members::new([(id.clone(), address.clone())]).unwrap();
+    let mut group = Group::join(GroupSettings::new(id, members)).await.unwrap();
+    let clients = Clients::install(&group);
+    tokio::spawn(async move {
+        while let Some(events) = group.next().await {
+            clients.tell(&events);
+        }
+    });
+    address
+}
+
+async fn next(watch: &mut Watch) -> String {
+    loop {
+        match timeout(SOON, watch.next())
+            .await
+            .expect("a delivery comes")
+            .unwrap()
+        {
+            Seen::Delivered(delivered) => return format!("{} {}", delivered.message, delivered.data),
+            Seen::Resumed(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_sends_and_watchers_see_it_once_and_from_where_they_ask() {
+    let dialer = Dialer::Tcp(peer().await);
+    let mut live = Watch::open(dialer.clone(), settings(), Since::Now).await.unwrap();
+    let session = Session::attach(&dialer, settings()).await.unwrap();
+    let first = session.send("one").await.unwrap();
+    assert_eq!((first.stamp, first.message.sequence), (1, 1));
+    let second = session.send("two \u{1b}[2J").await.unwrap();
+    let (one, two) = (
+        format!("{} one", first.message),
+        format!("{} two \u{1b}[2J", second.message),
+    );
+    assert_eq!(
+        (next(&mut live).await, next(&mut live).await),
+        (one.clone(), two.clone())
+    );
+    let mut all = Watch::open(dialer.clone(), settings(), Since::Start)
+        .await
+        .unwrap();
+    assert_eq!((next(&mut all).await, next(&mut all).await), (one, two.clone()));
+    let mut rest = Watch::open(dialer, settings(), Since::Message(first.message))
+        .await
+        .unwrap();
+    assert_eq!(next(&mut rest).await, two);
+    let status = session.status().await.unwrap();
+    assert_eq!(
+        (status.process.as_str(), status.sent, status.delivered),
+        ("P1", Some(2), Some(2))
+    );
+    assert_eq!(status.members[0].state.as_deref(), Some("self"));
+}
+
+/// Sends `line` to a fresh peer and expects an answer that holds `expected`; the group's clock does not move.
+async fn check_refused(line: &str, expected: &str) {
+    let address = peer().await;
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    lines.next_line().await.unwrap();
+    write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    let answer = timeout(SOON, lines.next_line())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap_or_default();
+    assert!(answer.contains(expected), "{line} is answered with {answer}");
+    let session = Session::attach(&Dialer::Tcp(address), settings()).await.unwrap();
+    assert_eq!(session.status().await.unwrap().lamport, Some(0), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_answered_with_its_code_and_moves_no_clock() {
+    check_refused("nonsense", r#""code":"invalid_json""#).await;
+    check_refused(r#"{"id":1,"op":"fly"}"#, r#""code":"unknown_operation""#).await;
+    check_refused(r#"{"id":1,"op":"multicast"}"#, r#""code":"missing_field""#).await;
+    check_refused(r#"{"op":"status"}"#, r#""code":"missing_field""#).await;
+    check_refused(
+        r#"{"lamport":-1,"id":1,"op":"status"}"#,
+        r#""code":"invalid_stamp""#,
+    )
+    .await;
+    check_refused(
+        r#"{"lamport":9007199254740991,"id":1,"op":"status"}"#,
+        r#""code":"clock_leap""#,
+    )
+    .await;
+    check_refused(
+        r#"{"id":1,"op":"watch","since":"P1/1/99"}"#,
+        r#""code":"since_unknown""#,
+    )
+    .await;
+    let hello = |id: &str, group: &str| {
+        format!(
+            r#"{{"op":"peer","id":"{id}","incarnation":1,"group":"{group}","order":"causal","nonce":"00"}}"#
+        )
+    };
+    check_refused(&hello("P2", "other"), r#""code":"group_differs""#).await;
+    check_refused(&hello("P1", "other"), r#""code":"duplicate_peer""#).await;
+    let one = Members::new([(ProcessId::new("P1").unwrap(), "x:1".to_owned())]).unwrap();
+    check_refused(&hello("P9", &one.fingerprint()), r#""code":"not_a_member""#).await;
+}
