@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,10 +14,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::checker::{Order, Said, View};
+use crate::checker::{Order, Said, View, agreement};
 
 /// How long a peer may take to listen.
 const START: Duration = Duration::from_secs(10);
+/// Between two looks at whether all agree, which takes some milliseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// What the members of a group with a secret share.
+pub(crate) const SECRET: &str = "a secret of the tests, long enough for anybody";
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_multicast");
 
@@ -66,8 +70,12 @@ struct Ear {
 struct Heard {
     said: Vec<Said>,
     delivered: BTreeSet<MessageName>,
-    /// Messages sent by lives that were not killed since.
+    /// Messages sent by the present life, unless it was killed.
     owed: BTreeSet<MessageName>,
+    /// Lines typed at the present life.
+    typed: usize,
+    /// The stamps of what it sent.
+    stamps: Vec<u64>,
     listening: bool,
 }
 
@@ -77,14 +85,26 @@ struct Line {
     message: Option<MessageName>,
     #[serde(default)]
     data: String,
+    #[serde(default)]
+    stamp: u64,
 }
 
 impl Setting {
     /// Three members on free ports of this machine.
     pub(crate) fn loopback(order: Order) -> Self {
-        let free: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses = free.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
-        Self { order, addresses, inside: vec![Vec::new(); 3], secret: false }
+        let free: Vec<TcpListener> = (0..3)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let addresses = free
+            .iter()
+            .map(|listener| listener.local_addr().unwrap().to_string())
+            .collect();
+        Self {
+            order,
+            addresses,
+            inside: vec![Vec::new(); 3],
+            secret: false,
+        }
     }
 }
 
@@ -93,15 +113,28 @@ impl Group {
     pub(crate) fn new(setting: Setting) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ids: Vec<String> = (1..=setting.addresses.len()).map(|n| format!("P{n}")).collect();
-        let file: serde_json::Map<String, serde_json::Value> =
-            ids.iter().cloned().zip(setting.addresses.iter().cloned().map(Into::into)).collect();
+        let file: serde_json::Map<String, serde_json::Value> = ids
+            .iter()
+            .cloned()
+            .zip(setting.addresses.iter().cloned().map(Into::into))
+            .collect();
         let group_file = serde_json::to_vec(&file).unwrap();
         std::fs::write(directory.path().join("group.json"), group_file).unwrap();
-        std::fs::write(directory.path().join("secret"), "a secret of the tests, long enough for anybody\n").unwrap();
+        std::fs::write(directory.path().join("secret"), SECRET).unwrap();
         let ear = Arc::new(Ear::default());
         *ear.heard.lock().unwrap() = ids.iter().map(|_| Heard::default()).collect();
-        let member = |id| Member { id, process: None, lives: 0, written: 0 };
-        Self { members: ids.into_iter().map(member).collect(), setting, directory, ear }
+        let member = |id| Member {
+            id,
+            process: None,
+            lives: 0,
+            written: 0,
+        };
+        Self {
+            members: ids.into_iter().map(member).collect(),
+            setting,
+            directory,
+            ear,
+        }
     }
 
     /// A group whose members all run.
@@ -114,16 +147,30 @@ impl Group {
     /// Starts a member and waits until it listens.
     pub(crate) fn start(&mut self, index: usize) {
         let inside = &self.setting.inside[index];
-        let words = inside.iter().map(String::as_str).chain([PROGRAM]).collect::<Vec<_>>();
+        let words = inside
+            .iter()
+            .map(String::as_str)
+            .chain([PROGRAM])
+            .collect::<Vec<_>>();
         let id = self.members[index].id.clone();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(["--id", &id, "--order", self.setting.order.name(), "--json"]);
-        command.arg("--group").arg(self.directory.path().join("group.json"));
+        command
+            .args(&words[1..])
+            .args(["--id", &id, "--order", self.setting.order.name(), "--json"]);
+        command
+            .arg("--group")
+            .arg(self.directory.path().join("group.json"));
         command.arg("--data").arg(self.directory.path().join(&id));
         if self.setting.secret {
-            command.arg("--secret-file").arg(self.directory.path().join("secret"));
+            command
+                .arg("--secret-file")
+                .arg(self.directory.path().join("secret"));
         }
-        let log = File::options().create(true).append(true).open(self.log(index)).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log(index))
+            .unwrap();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
@@ -138,23 +185,39 @@ impl Group {
         let ear = Arc::clone(&self.ear);
         let listener = std::thread::spawn(move || ear.listen(index, output));
         self.members[index].lives += 1;
-        self.members[index].process = Some(Process { child, input, listener });
+        self.members[index].process = Some(Process {
+            child,
+            input,
+            listener,
+        });
         let listening = self.wait(START, |heard| heard[index].listening);
-        assert!(listening, "{id} does not listen after {START:?}: {}", self.log_text(index));
+        assert!(
+            listening,
+            "{id} does not listen after {START:?}: {}",
+            self.log_text(index)
+        );
     }
 
     /// Kills a member without warning.
     pub(crate) fn kill(&mut self, index: usize) {
-        let mut process = self.members[index].process.take().expect("a running member is killed");
+        let mut process = self.members[index]
+            .process
+            .take()
+            .expect("a running member is killed");
         process.child.kill().unwrap();
         process.child.wait().unwrap();
         // What it had said is heard to the end before anybody judges.
         process.listener.join().unwrap();
-        self.ear.heard.lock().unwrap()[index].owed.clear();
+        let mut heard = self.ear.heard.lock().unwrap();
+        heard[index].owed.clear();
+        heard[index].typed = 0;
     }
 
     pub(crate) fn signal(&self, index: usize, signal: Signal) {
-        let process = self.members[index].process.as_ref().expect("a running member is signalled");
+        let process = self.members[index]
+            .process
+            .as_ref()
+            .expect("a running member is signalled");
         let pid = Pid::from_raw(i32::try_from(process.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
@@ -166,23 +229,67 @@ impl Group {
     /// Types a line at a member. The text is told apart from all others.
     pub(crate) fn say(&mut self, index: usize) {
         let member = &mut self.members[index];
-        let Some(process) = &mut member.process else { return };
+        let Some(process) = &mut member.process else {
+            return;
+        };
         member.written += 1;
-        // A peer that is just being killed does not read any more.
-        let _ = writeln!(process.input, "{}: {}", member.id, member.written);
+        writeln!(process.input, "{}: {}", member.id, member.written).expect("a running member reads");
+        self.ear.heard.lock().unwrap()[index].typed += 1;
     }
 
-    /// Waits until all running members delivered the same, and all that running members sent. How long it took, or
-    /// nothing after `patience`.
+    /// Waits until all members delivered the same, and everything that was typed at the running ones, as far as the
+    /// checker demands it of members that were killed. How long it took, or nothing after `patience`.
     pub(crate) fn agree(&self, patience: Duration) -> Option<Duration> {
         let began = Instant::now();
-        let agreed = self.wait(patience, |heard| {
-            let first = &heard[0].delivered;
-            heard.iter().all(|member| {
-                member.delivered.len() == first.len() && member.owed.is_subset(first) && member.delivered == *first
-            })
-        });
-        agreed.then(|| began.elapsed())
+        let give_up = began + patience;
+        loop {
+            let all_sent = |heard: &[Heard]| heard.iter().all(|member| member.owed.len() == member.typed);
+            if !self.wait(give_up.saturating_duration_since(Instant::now()), all_sent) {
+                return None;
+            }
+            if self.all_delivered() {
+                return Some(began.elapsed());
+            }
+            let before = self.words();
+            if !self.wait(LOOK_EVERY, |heard| count(heard) > before + 200) && Instant::now() > give_up {
+                return None;
+            }
+        }
+    }
+
+    /// Whether everybody delivered what anybody did, and what the present lives sent.
+    fn all_delivered(&self) -> bool {
+        let views = self.views();
+        let heard = self.ear.heard.lock().unwrap();
+        heard
+            .iter()
+            .all(|member| member.owed.is_subset(&member.delivered))
+            && agreement(&views).is_ok()
+    }
+
+    fn words(&self) -> usize {
+        count(&self.ear.heard.lock().unwrap())
+    }
+
+    /// Waits until these members have delivered whatever was typed at one of them.
+    pub(crate) fn agree_between(&self, members: &[usize], patience: Duration) -> bool {
+        self.wait(patience, |heard| {
+            let owed = |of: &usize| heard[*of].owed.len() == heard[*of].typed;
+            let all: BTreeSet<&MessageName> = members.iter().flat_map(|&of| &heard[of].owed).collect();
+            members.iter().all(owed)
+                && members
+                    .iter()
+                    .all(|&of| all.iter().all(|name| heard[of].delivered.contains(name)))
+        })
+    }
+
+    /// The stamp of the last message that a member sent.
+    pub(crate) fn last_stamp(&self, index: usize) -> u64 {
+        self.ear.heard.lock().unwrap()[index]
+            .stamps
+            .last()
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Waits until a member has delivered so many messages more than `before`.
@@ -199,7 +306,9 @@ impl Group {
         let give_up = Instant::now() + patience;
         let mut heard = self.ear.heard.lock().unwrap();
         while !done(&heard) {
-            let Some(left) = give_up.checked_duration_since(Instant::now()) else { return false };
+            let Some(left) = give_up.checked_duration_since(Instant::now()) else {
+                return false;
+            };
             heard = self.ear.bell.wait_timeout(heard, left).unwrap().0;
         }
         true
@@ -208,18 +317,28 @@ impl Group {
     /// What every member said so far.
     pub(crate) fn views(&self) -> Vec<View> {
         let heard = self.ear.heard.lock().unwrap();
-        let view = |(member, heard): (&Member, &Heard)| View { member: member.id.clone(), said: heard.said.clone() };
+        let view = |(member, heard): (&Member, &Heard)| View {
+            member: member.id.clone(),
+            said: heard.said.clone(),
+        };
         self.members.iter().zip(heard.iter()).map(view).collect()
     }
 
     fn log(&self, index: usize) -> PathBuf {
-        self.directory.path().join(format!("{}.log", self.members[index].id))
+        self.directory
+            .path()
+            .join(format!("{}.log", self.members[index].id))
     }
 
     /// A member's log.
     pub(crate) fn log_text(&self, index: usize) -> String {
         std::fs::read_to_string(self.log(index)).unwrap_or_default()
     }
+}
+
+/// How much was said.
+fn count(heard: &[Heard]) -> usize {
+    heard.iter().map(|member| member.said.len()).sum()
 }
 
 impl Drop for Group {
@@ -249,11 +368,20 @@ impl Ear {
         self.with(index, |heard| heard.listening = true);
         for line in lines {
             // The last line of a killed peer may be half a line.
-            let Ok(Line { event, message, data }) = serde_json::from_str(&line) else { continue };
+            let Ok(Line {
+                event,
+                message,
+                data,
+                stamp,
+            }) = serde_json::from_str(&line)
+            else {
+                continue;
+            };
             let Some(message) = message else { continue };
             self.with(index, |heard| match event.as_str() {
                 "sent" => {
                     heard.owed.insert(message.clone());
+                    heard.stamps.push(stamp);
                     heard.said.push(Said::Sent(message, data));
                 }
                 "delivered" => {

@@ -6,7 +6,9 @@ pub(crate) struct Random(u64);
 impl Random {
     /// Seeded by `ANTES_SEED`, or by the time; says how to repeat the run.
     pub(crate) fn announced(test: &str) -> Self {
-        let given = std::env::var("ANTES_SEED").ok().and_then(|seed| seed.parse().ok());
+        let given = std::env::var("ANTES_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             now.map_or(1, |now| now.as_nanos() as u64 % 1_000_000)

@@ -1,0 +1,312 @@
+//! What nobody should say to a peer's port: refused with a code and a log line that names the remedy, while the other
+//! members' clocks stand still and the group goes on.
+//!
+//! P1 and P2 are real peers; the test plays P3, or somebody who claims to be.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lamport::ProcessId;
+use multicast::Members;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::checker::{End, Order, check};
+use crate::peers::{Group, SECRET, Setting};
+
+/// How long a peer may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A connection to a peer's port that says whatever it likes.
+struct Intruder {
+    stream: BufReader<TcpStream>,
+    group: String,
+}
+
+impl Intruder {
+    /// Connects to P1 and reads its greeting.
+    fn connect(group: &Group) -> Self {
+        let addresses = &group.setting.addresses;
+        let stream = TcpStream::connect(&addresses[0]).unwrap();
+        stream.set_read_timeout(Some(ANSWER)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let members = group.members.iter().zip(addresses);
+        let members =
+            members.map(|(member, address)| (member.id.parse::<ProcessId>().unwrap(), address.clone()));
+        let mut intruder = Self {
+            stream: BufReader::new(stream),
+            group: Members::new(members).unwrap().fingerprint(),
+        };
+        assert_eq!(intruder.hear().unwrap()["service"], "multicast");
+        intruder
+    }
+
+    fn say(&mut self, line: impl AsRef<[u8]>) {
+        let bytes = [line.as_ref(), b"\n"].concat();
+        // A peer that has closed already has answered before.
+        let _ = self.stream.get_mut().write_all(&bytes);
+    }
+
+    /// The next line, nothing at the end of the connection.
+    fn hear(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(serde_json::from_str(&line).unwrap()),
+        }
+    }
+
+    /// Hears the code of a refusal and then the end of the connection.
+    fn refused(mut self) -> String {
+        let mut code = String::from("nothing was told");
+        while let Some(line) = self.hear() {
+            if line["event"] == "error" {
+                code = line["code"].as_str().unwrap().to_owned();
+            }
+        }
+        let ended = self.stream.get_mut().read(&mut [0]);
+        assert!(
+            matches!(ended, Ok(0))
+                || ended.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock),
+            "the connection goes on"
+        );
+        code
+    }
+
+    /// What P3 says first.
+    fn hello(&self, incarnation: u64) -> Value {
+        json!({"op": "peer", "id": "P3", "incarnation": incarnation, "group": self.group, "order": "causal", "nonce": "00ff", "proof": ""})
+    }
+
+    /// Becomes P3 in this life, as far as the peer can tell; the lines that did it.
+    fn link(&mut self, incarnation: u64, secret: Option<&[u8]>) -> [String; 2] {
+        let hello = self.hello(incarnation);
+        self.say(hello.to_string());
+        let answer = self.hear().unwrap();
+        assert_eq!(answer["event"], "peer", "{answer}");
+        let proof = secret.map_or(String::new(), |secret| dialler_proof(secret, &hello, &answer));
+        let proof = json!({"op": "proof", "proof": proof}).to_string();
+        self.say(&proof);
+        let linked = self.hear().unwrap();
+        assert_eq!(linked["event"], "linked", "{linked}");
+        let about = json!([
+            [1, 1, 0, 0, 0],
+            [1, 1, 0, 0, 0],
+            [incarnation, incarnation, 0, 0, 0]
+        ]);
+        let status = json!({"incarnation": incarnation, "number": 1, "hears": 7, "wants": 0, "members": about, "streams": []});
+        self.say(json!({"event": "status", "status": status}).to_string());
+        // P1 came without its state and asks where it was.
+        let welcome =
+            json!({"incarnation": 1, "from": incarnation, "clock": 0, "delivered": [], "former": []});
+        self.say(json!({"event": "welcome", "welcome": welcome}).to_string());
+        [hello.to_string(), proof]
+    }
+}
+
+/// The proof that the documentation of the handshake describes, written down a second time.
+fn dialler_proof(secret: &[u8], dialler: &Value, acceptor: &Value) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+    mac.update(b"antes multicast 1\0dialler\0");
+    for hello in [dialler, acceptor] {
+        for part in ["id", "group", "order", "nonce"] {
+            let part = hello[part].as_str().unwrap();
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.update(&hello["incarnation"].as_u64().unwrap().to_be_bytes());
+    }
+    mac.finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// P1 and P2 run; P3 is whoever claims to be.
+fn two_of_three(secret: bool) -> Group {
+    let mut group = Group::new(Setting {
+        secret,
+        ..Setting::loopback(Order::Causal)
+    });
+    group.start(0);
+    group.start(1);
+    assert_eq!(
+        exchange(&mut group),
+        [1, 3],
+        "the stamps of two messages, one after the other"
+    );
+    group
+}
+
+/// P1 sends, P2 delivers, P2 sends, P1 delivers: the stamps with which both were sent.
+fn exchange(group: &mut Group) -> [u64; 2] {
+    [0, 1].map(|sender| {
+        group.say(sender);
+        let heard = group.agree_between(&[0, 1], ANSWER);
+        assert!(heard, "the group goes on");
+        group.last_stamp(sender)
+    })
+}
+
+/// Nothing happened to the clocks since the last exchange, whose second message had this stamp.
+fn clocks_stood_still(group: &mut Group, last: u64) -> u64 {
+    // P1 delivered that message at `last + 1`.
+    assert_eq!(exchange(group), [last + 2, last + 4], "a clock moved");
+    last + 4
+}
+
+fn logged(group: &Group, words: &str) {
+    let log = group.log_text(0);
+    let found = log
+        .lines()
+        .any(|line| line.contains("WARN") && line.contains(words) && line.contains("hint: "));
+    assert!(found, "no warning with {words:?} and a hint in:\n{log}");
+}
+
+#[test]
+fn who_does_not_belong_is_refused_with_the_reason() {
+    let mut group = two_of_three(false);
+    let mut last = 3;
+    let cases: [(&str, &str, Value); 6] = [
+        ("not_a_member", "id", json!("P9")),
+        ("duplicate_peer", "id", json!("P1")),
+        ("group_differs", "group", json!("another list of members")),
+        ("order_differs", "order", json!("total")),
+        ("invalid_field", "incarnation", json!("one")),
+        ("invalid_field", "nonce", json!(7)),
+    ];
+    for (code, field, value) in cases {
+        let mut intruder = Intruder::connect(&group);
+        let mut hello = intruder.hello(1);
+        hello[field] = value;
+        intruder.say(hello.to_string());
+        assert_eq!(intruder.refused(), code, "{field}");
+        last = clocks_stood_still(&mut group, last);
+        logged(&group, code);
+    }
+}
+
+#[test]
+fn without_the_secret_nobody_is_a_member_and_an_old_proof_proves_nothing() {
+    let mut group = two_of_three(true);
+    let mut intruder = Intruder::connect(&group);
+    intruder.say(intruder.hello(1).to_string());
+    intruder.hear().unwrap();
+    intruder.say(json!({"op": "proof", "proof": "00"}).to_string());
+    assert_eq!(intruder.refused(), "wrong_secret");
+
+    // The control: with the secret the same words make a member.
+    let heard = Intruder::connect(&group).link(1, Some(SECRET.as_bytes()));
+    let mut replay = Intruder::connect(&group);
+    for line in heard {
+        replay.say(line);
+    }
+    assert_eq!(replay.refused(), "wrong_secret");
+    clocks_stood_still(&mut group, 3);
+    logged(&group, "wrong_secret");
+}
+
+#[test]
+fn lines_that_are_no_frames_end_the_link() {
+    let mut group = two_of_three(false);
+    let mut last = 3;
+    let long = format!(
+        r#"{{"event":"message","data":"{}"}}"#,
+        "x".repeat(2 * 1024 * 1024)
+    );
+    let message = |field: &str, value: Value| {
+        let mut message = json!({"lamport": 9, "event": "message", "from": "P3", "incarnation": 1, "sequence": 1, "data": "P3: x"});
+        message[field] = value;
+        message.to_string().into_bytes()
+    };
+    let missing = br#"{"lamport":9,"event":"message","from":"P3","incarnation":1,"data":"P3: x"}"#;
+    let twice = br#"{"lamport":9,"lamport":10,"event":"message","from":"P3","incarnation":1,"sequence":1,"data":"P3: x"}"#;
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("line_too_long", long.into_bytes()),
+        ("invalid_json", b"hello".to_vec()),
+        ("invalid_json", b"[1,2,3]".to_vec()),
+        ("invalid_json", b"{\"event\":\"mess\xff\xfe\"}".to_vec()),
+        ("invalid_json", twice.to_vec()),
+        ("invalid_field", missing.to_vec()),
+        ("not_a_member", message("from", json!("P9"))),
+        ("invalid_json", message("lamport", json!(-1))),
+        ("invalid_json", message("lamport", json!(1.5))),
+        ("invalid_json", message("lamport", json!("9"))),
+        ("invalid_json", message("data", json!(7))),
+    ];
+    for (life, (code, line)) in (1..).zip(cases) {
+        let mut intruder = Intruder::connect(&group);
+        intruder.link(life, None);
+        intruder.say(&line);
+        let shown = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
+        assert_eq!(intruder.refused(), code, "{shown}");
+        last = clocks_stood_still(&mut group, last);
+    }
+    logged(&group, "is no frame");
+}
+
+#[test]
+fn a_deep_line_does_no_harm() {
+    let mut group = two_of_three(false);
+    for depth in [1_000, 100_000] {
+        let mut intruder = Intruder::connect(&group);
+        intruder.link(depth, None);
+        intruder.say(format!(
+            r#"{{"event":"message","x":{}{}}}"#,
+            "[".repeat(depth as usize),
+            "]".repeat(depth as usize)
+        ));
+        assert_ne!(intruder.refused(), "nothing was told", "{depth} deep");
+    }
+    clocks_stood_still(&mut group, 3);
+}
+
+#[test]
+fn forged_and_leaping_messages_move_no_clock() {
+    let mut group = two_of_three(false);
+    let mut intruder = Intruder::connect(&group);
+    intruder.link(1, None);
+    let message = |from: &str, sequence: u64, lamport: u64| {
+        json!({"lamport": lamport, "event": "message", "from": from, "incarnation": 1, "sequence": sequence, "data": "P3: forged"})
+            .to_string()
+    };
+    intruder.say(message("P1", 1_000_000, 9));
+    intruder.say(message("P3", 1, 1 << 52));
+    intruder.say(message("P3", 1, (1 << 53) - 1));
+    let last = clocks_stood_still(&mut group, 3);
+    logged(&group, "refused");
+    // The control: what P3 may say moves the clocks, and however often it is replayed, once.
+    for _ in 0..5 {
+        intruder.say(message("P3", 1, 100));
+    }
+    assert!(group.delivers(0, 5, ANSWER), "P3's message is delivered");
+    assert!(
+        group.delivers(1, 5, ANSWER),
+        "and relayed to P2, who has no link to P3"
+    );
+    let stamps = exchange(&mut group);
+    assert!(
+        stamps[0] == 102,
+        "P1 was at 101 after one receive from P3, and not further: {stamps:?} after {last}"
+    );
+    let views = group.views();
+    check(Order::Causal, &views[..2], End::Whole).unwrap_or_else(|violation| panic!("{violation}"));
+}
+
+#[test]
+fn an_endless_line_and_a_silent_connection_cost_nobody_anything() {
+    let mut group = two_of_three(false);
+    let mut endless = Intruder::connect(&group);
+    let silent = Intruder::connect(&group);
+    let piece = vec![b'x'; 64 * 1024];
+    for _ in 0..64 {
+        if endless.stream.get_mut().write_all(&piece).is_err() {
+            break;
+        }
+    }
+    clocks_stood_still(&mut group, 3);
+    drop((endless, silent));
+}
