@@ -9,6 +9,7 @@ mod controls;
 mod explore;
 mod healthy;
 mod history;
+mod model;
 mod properties;
 mod world;
 
