@@ -1,6 +1,6 @@
 //! The program `bank-client`: an ATM for people, and commands for scripts.
 //!
-//! Without a command it is the machine's menu ([`menu`]); with one it does one thing and ends ([`commands`]). Results
+//! Without a command it is the machine's menu (`menu`); with one it does one thing and ends (`commands`). Results
 //! go to stdout, talk to stderr; with `--json` the result, or the error, is one line of JSON on stdout.
 
 mod args;

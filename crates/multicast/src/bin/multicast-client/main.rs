@@ -21,7 +21,7 @@ struct Args {
     address: String,
     #[command(subcommand)]
     command: Command,
-    /// The name of this client in its trace [default: client-<process number>]
+    /// The name of this client in its trace [default: client- and the process number]
     #[arg(long = "as", value_name = "NAME", global = true)]
     process: Option<lamport::ProcessId>,
     /// Print JSON, one object a line
