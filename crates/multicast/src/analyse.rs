@@ -74,7 +74,7 @@ mod tests {
     use lamport::trace::{Event, Message, Service, Tracer};
     use lamport::{Clock, ProcessId};
 
-    /// S3's run: P1, P2 and P3 send one message each, every one after the last was delivered everywhere.
+    /// A run by the rule: P1, P2 and P3 send one message each, every one after the last was delivered everywhere.
     fn record_s3(directory: &std::path::Path) -> Vec<PathBuf> {
         let names = ["P1", "P2", "P3"];
         let paths: Vec<PathBuf> = names

@@ -1,6 +1,6 @@
 //! Who belongs to the group, and where each member listens.
 //!
-//! The file is S3's: `{"P1": "localhost:5001", "P2": "localhost:5002"}`. Members are ordered by identity, so that every member
+//! The file looks like this: `{"P1": "localhost:5001", "P2": "localhost:5002"}`. Members are ordered by identity, so that every member
 //! numbers them alike whatever the order of the lines.
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub enum MembersError {
 }
 
 impl Members {
-    /// The seed's group: P1, P2 and P3 on localhost:5001 to 5003.
+    /// The built-in group: P1, P2 and P3 on localhost:5001 to 5003.
     #[must_use]
     pub fn builtin() -> Self {
         let member = |n: u16| {

@@ -30,7 +30,7 @@ struct Args {
     /// In which order messages are delivered: none, fifo, causal or total; the same at every member
     #[arg(long, default_value = "causal", value_parser = parse_order)]
     order: Order,
-    /// Send S3's series of messages instead of waiting for somebody to type
+    /// Send a scripted series of messages instead of waiting for somebody to type
     #[arg(long)]
     auto: bool,
     /// Print JSON, one object a line

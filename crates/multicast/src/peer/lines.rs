@@ -1,4 +1,4 @@
-//! What a peer prints: S3's lines for people, or JSON.
+//! What a peer prints: lines for people, or JSON.
 
 use std::io::{self, Write};
 

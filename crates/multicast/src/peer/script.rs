@@ -1,10 +1,10 @@
-//! S3's scripted run: a few messages at random gaps, the last one saying so.
+//! The scripted run: a few messages at random gaps, the last one saying so.
 
 use std::time::Duration;
 
 use multicast::Handle;
 
-/// Gap before each message, in milliseconds: S3's 1 to 3 seconds.
+/// Gap before each message, in milliseconds: 1 to 3 seconds.
 const GAP_MS: std::ops::RangeInclusive<u64> = 1000..=3000;
 
 /// Longest wait for the other members before the script begins without them.

@@ -1,4 +1,4 @@
-//! A group in which nothing goes wrong: the stamps of the seed's run, what a broadcast costs, how long an idle group waits.
+//! A group in which nothing goes wrong: the stamps of a small run, what a broadcast costs, how long an idle group waits.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -111,7 +111,7 @@ impl Group {
     }
 }
 
-/// SEEDS S3 by the rule: P1 sends 1 and the others deliver at 2, P2 sends 3 (4, 4), P3 sends 5 (6, 6).
+/// By the rule P1 sends 1 and the others deliver at 2, P2 sends 3 (4, 4), P3 sends 5 (6, 6).
 fn check_stamps(order: Order) {
     let mut group = Group::new(3, order);
     for (member, data) in [(0, "a"), (1, "b"), (2, "c")] {
