@@ -4,7 +4,7 @@
 //! names the first rule that is broken, after V. Hadzilacos and S. Toueg, *A Modular Approach to Fault-Tolerant
 //! Broadcasts and Related Problems*, 1994: integrity, agreement, validity, FIFO, causal and total order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use multicast::client::MessageName;
@@ -197,37 +197,29 @@ impl View {
     /// Of these messages those that a life may have delivered just before it was killed: they lie between the last that
     /// it told of their sender and the first that the next life told.
     fn untold<'m>(&self, lacking: &[&'m MessageName]) -> BTreeSet<&'m MessageName> {
-        let mut untold = BTreeSet::new();
         let lives: Vec<&[Said]> = self.said.split(|said| *said == Said::Forgot).collect();
-        let told = |said: &Said, of: &Life| match said {
-            Said::Delivered(message, _) if life(message) == *of => Some(message.sequence),
-            _ => None,
-        };
-        let present = lives.last().copied().unwrap_or_default();
+        // The first and the last that each life told of each sender.
+        let told: Vec<BTreeMap<Life, (u64, u64)>> = lives.iter().map(|said| first_and_last(said)).collect();
+        let present: HashSet<&MessageName> =
+            lives.last().into_iter().flat_map(|said| sent_in(said)).collect();
+        let mut untold = BTreeSet::new();
         for boundary in 1..lives.len() {
-            let before = lives[..boundary].iter().copied().flatten();
-            let after = lives[boundary..].iter().copied().flatten();
             let between = |message: &MessageName| {
                 let of = life(message);
-                let last = before
-                    .clone()
-                    .filter_map(|said| told(said, &of))
-                    .max()
-                    .unwrap_or(0);
-                let next = after
-                    .clone()
-                    .filter_map(|said| told(said, &of))
-                    .min()
-                    .unwrap_or(u64::MAX);
-                let own = present
+                let last = told[..boundary]
                     .iter()
-                    .any(|said| matches!(said, Said::Sent(sent, _) if sent == message));
-                last < message.sequence && message.sequence < next && !own
+                    .filter_map(|told| Some(told.get(&of)?.1))
+                    .max();
+                let next = told[boundary..]
+                    .iter()
+                    .filter_map(|told| Some(told.get(&of)?.0))
+                    .min();
+                last.unwrap_or(0) < message.sequence && message.sequence < next.unwrap_or(u64::MAX)
             };
             let here: Vec<&MessageName> = lacking
                 .iter()
                 .copied()
-                .filter(|message| !untold.contains(message) && between(message))
+                .filter(|message| !untold.contains(message) && !present.contains(message) && between(message))
                 .collect();
             if here.len() <= UNTOLD_MAX {
                 untold.extend(here);
@@ -242,6 +234,26 @@ impl View {
             Said::Delivered(..) | Said::Forgot => None,
         })
     }
+}
+
+fn first_and_last(said: &[Said]) -> BTreeMap<Life, (u64, u64)> {
+    let mut told: BTreeMap<Life, (u64, u64)> = BTreeMap::new();
+    for said in said {
+        if let Said::Delivered(message, _) = said {
+            let sequence = message.sequence;
+            let (first, last) = told.entry(life(message)).or_insert((sequence, sequence));
+            *first = sequence.min(*first);
+            *last = sequence.max(*last);
+        }
+    }
+    told
+}
+
+fn sent_in(said: &[Said]) -> impl Iterator<Item = &MessageName> {
+    said.iter().filter_map(|said| match said {
+        Said::Sent(message, _) => Some(message),
+        Said::Delivered(..) | Said::Forgot => None,
+    })
 }
 
 fn integrity(views: &[View]) -> Result<(), Violation> {
@@ -290,14 +302,15 @@ const UNTOLD_MAX: usize = 100;
 ///
 /// The first member that lacks something.
 pub(crate) fn agreement(views: &[View]) -> Result<(), Violation> {
-    let all: BTreeSet<&MessageName> = views
+    let all: HashSet<&MessageName> = views
         .iter()
         .flat_map(View::delivered)
         .map(|(message, _)| message)
         .collect();
     for view in views {
-        let own: BTreeSet<&MessageName> = view.delivered().map(|(message, _)| message).collect();
-        let lacking: Vec<&MessageName> = all.difference(&own).copied().collect();
+        let own: HashSet<&MessageName> = view.delivered().map(|(message, _)| message).collect();
+        let mut lacking: Vec<&MessageName> = all.difference(&own).copied().collect();
+        lacking.sort();
         if lacking.is_empty() {
             continue;
         }
@@ -372,6 +385,8 @@ fn causal(views: &[View]) -> Result<(), Violation> {
     }
     for view in views {
         let mut has: BTreeMap<Life, u64> = BTreeMap::new();
+        // What a killed life did not tell any more is for the rule of agreement to judge.
+        let told: HashSet<&MessageName> = view.delivered().map(|(message, _)| message).collect();
         for (message, _) in view.delivered() {
             for (life, &needed) in before.get(message).into_iter().flatten() {
                 if has.get(life).copied().unwrap_or(0) < needed {
@@ -380,11 +395,13 @@ fn causal(views: &[View]) -> Result<(), Violation> {
                         incarnation: life.1,
                         sequence: needed,
                     };
-                    return Err(Violation::Causal {
-                        member: view.member.clone(),
-                        message: message.clone(),
-                        lacks,
-                    });
+                    if told.contains(&lacks) {
+                        return Err(Violation::Causal {
+                            member: view.member.clone(),
+                            message: message.clone(),
+                            lacks,
+                        });
+                    }
                 }
             }
             let has = has.entry(life(message)).or_default();

@@ -245,7 +245,7 @@ fn nothing_is_lost_on_slow_links() {
     // A queue in front of a thin pipe: what stands in it is late by up to half a second.
     network.at(
         2,
-        "tc qdisc add dev veth0 root tbf rate 256kbit burst 8kb latency 500ms",
+        "tc qdisc add dev veth0 root tbf rate 96kbit burst 4kb latency 500ms",
     );
     say_everywhere(&mut group, 200);
     let took = group
