@@ -63,7 +63,7 @@ fn resolve(address: &str) -> String {
 async fn send(dialer: &Dialer, settings: ClientSettings, text: &str, json: bool) -> anyhow::Result<()> {
     let session = Session::attach(dialer, settings).await?;
     let sent = session.send(text).await?;
-    show_sent(&session, text, &sent, json)
+    show_sent(text, &sent, json)
 }
 
 /// Every line is a message. Answers are shown as they come, in order.
@@ -84,20 +84,20 @@ async fn send_lines(dialer: &Dialer, settings: ClientSettings, json: bool) -> an
             },
             Some(answered) = sending.next() => {
                 let (text, sent) = answered?;
-                show_sent(&session, &text, &sent, json)?;
+                show_sent(&text, &sent, json)?;
             }
         }
     }
     Ok(())
 }
 
-fn show_sent(session: &Session, text: &str, sent: &Sent, json: bool) -> anyhow::Result<()> {
+fn show_sent(text: &str, sent: &Sent, json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let at = jiff::Timestamp::now();
     let line = if json {
         serde_json::json!({"message": sent.message.to_string(), "stamp": sent.stamp}).to_string()
     } else {
-        show::sent(session.process(), at, text, sent.stamp)
+        show::sent(sent.message.origin.as_str(), at, text, sent.stamp)
     };
     tell(&mut out, &line)
 }
@@ -190,7 +190,8 @@ fn explain(error: anyhow::Error, address: &str) -> anyhow::Error {
         }
         ClientError::NotUnderstood { .. } => "are the client and the peer of the same version?".to_owned(),
     };
-    hinted(error, hint)
+    // The message holds its causes already; the chain would say them twice.
+    hinted(anyhow::Error::msg(cause.to_string()), hint)
 }
 
 #[cfg(test)]
