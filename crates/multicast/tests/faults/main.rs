@@ -1,6 +1,6 @@
 //! Faults of real peers, judged from outside.
 //!
-//! `cycles` kills, stops and starts members under load; `networks` cuts, loses and holds back what they send; `bad_input` says
+//! `attached` watches a peer over its death; `cycles` kills, stops and starts members under load; `networks` cuts, loses and holds back what they send; `bad_input` says
 //! to a peer's port what nobody should. [`checker`] says what a group must have done, whatever happened to its members, and
 //! `planted` shows that it finds what is wrong.
 //!
@@ -12,6 +12,7 @@
     reason = "a test says what it skipped, how to repeat it, and what the members logged"
 )]
 
+mod attached;
 mod bad_input;
 mod checker;
 mod cycles;
