@@ -40,11 +40,7 @@ impl Server {
         BufReader::new(stdout)
             .read_line(&mut first)
             .expect("its first line");
-        let address = first
-            .trim()
-            .strip_prefix("listening on ")
-            .expect("where it listens")
-            .to_owned();
+        let address = first.trim().to_owned();
         Self { child, address }
     }
 
