@@ -1,15 +1,17 @@
-//! The load: connections with a bounded number of requests on their way, driven by threads that never sleep.
+//! The load: connections with a bounded number of requests on their way, driven by two threads.
 //!
-//! A thread looks at its connections in turn without blocking. That a core spins is the point: waking a sleeping core of
-//! a virtual machine costs the server that writes to it more than the reply does, for the limits as for the bank, and it
-//! is the server that we want to know about.
+//! A thread looks at its connections in turn without blocking, and sleeps when there is nothing to do, as clients do.
+//! With `--spin` it never sleeps: waking a sleeping core of a virtual machine costs the server that writes to it more
+//! than the reply does, so that the servers get further, those with little to do most of all.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
 
 use crate::histogram::Histogram;
 use crate::machine::{self, Cores};
@@ -35,6 +37,8 @@ pub(crate) struct Shape {
     pub(crate) keys: bool,
     /// Log in and pay in first: the limits know no accounts.
     pub(crate) is_bank: bool,
+    /// Look for replies without ever sleeping.
+    pub(crate) spin: bool,
 }
 
 /// What a run brought.
@@ -182,7 +186,7 @@ pub(crate) fn run(
                 let core = cores.generator.get(index).copied();
                 scope.spawn(move || {
                     machine::pin(core.as_slice());
-                    work(share, shape.window, begin, load_for)
+                    work(share, shape, begin, load_for)
                 })
             })
             .collect();
@@ -211,7 +215,7 @@ pub(crate) fn run(
 
 /// Connects and, at a bank, logs in and pays in.
 fn open(to: SocketAddr, number: usize, shape: Shape) -> anyhow::Result<Connection> {
-    let mut stream = TcpStream::connect(to)?;
+    let mut stream = std::net::TcpStream::connect(to)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     let mut reader = BufReader::with_capacity(1024, stream.try_clone()?);
@@ -238,7 +242,7 @@ fn open(to: SocketAddr, number: usize, shape: Shape) -> anyhow::Result<Connectio
     stream.set_nonblocking(true)?;
     let requests = Requests::new(number, shape, fixed_to);
     Ok(Connection {
-        stream,
+        stream: TcpStream::from_std(stream),
         requests,
         waiting: VecDeque::with_capacity(shape.window),
         unsent: Vec::new(),
@@ -247,28 +251,37 @@ fn open(to: SocketAddr, number: usize, shape: Shape) -> anyhow::Result<Connectio
 
 fn work(
     mut connections: Vec<Connection>,
-    window: usize,
+    shape: Shape,
     begin: Instant,
     load_for: Duration,
 ) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut buffer = vec![0; READ_BYTES];
     let (measure_from, end) = (begin + WARM_UP, begin + WARM_UP + load_for);
+    let window = shape.window;
     let mut last_reply = Instant::now();
+    let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(64));
+    for (number, connection) in connections.iter_mut().enumerate() {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        poll.registry()
+            .register(&mut connection.stream, Token(number), both)?;
+    }
     loop {
-        let mut waiting = 0;
+        let (mut waiting, mut moved) = (0, false);
         for connection in &mut connections {
             let now = Instant::now();
             if now < end && connection.waiting.len() <= window / 2 {
                 while connection.waiting.len() < window {
                     connection.requests.next(&mut connection.unsent);
                     connection.waiting.push_back(now);
+                    moved = true;
                 }
             }
             connection.write()?;
             let replies = connection.read(&mut buffer, &mut outcome, measure_from, end)?;
             if replies > 0 {
                 last_reply = now;
+                moved = true;
             }
             waiting += connection.waiting.len();
         }
@@ -280,6 +293,13 @@ fn work(
             last_reply.elapsed() < SILENCE_MAX,
             "{waiting} requests have no reply"
         );
+        // Every socket was found empty: the next byte is an event. The bound is for the end of the measurement.
+        if !moved && !shape.spin {
+            match poll.poll(&mut events, Some(Duration::from_millis(10))) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
+                _ => {}
+            }
+        }
     }
 }
 

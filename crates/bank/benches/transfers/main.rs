@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Send transfers without idempotency keys
     #[arg(long)]
     no_keys: bool,
+    /// Let the clients look for replies without ever sleeping
+    #[arg(long)]
+    spin: bool,
     /// Put the data here: the disk that is measured [default: the build directory]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,

@@ -46,7 +46,7 @@ impl Figure {
     }
 
     /// `81,000 (79,000–83,000)`
-    fn show(&self) -> String {
+    pub(crate) fn show(&self) -> String {
         let values = self.sorted();
         match (self.median(), values.first(), values.last()) {
             (Some(median), Some(low), Some(high)) if values.len() > 1 => {

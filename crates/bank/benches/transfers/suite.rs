@@ -64,6 +64,7 @@ pub(crate) fn self_check(args: &Args) -> anyhow::Result<()> {
         hot,
         keys: true,
         is_bank,
+        spin: args.spin,
     };
     for (kind, is_bank) in [
         (suite.bank.clone(), true),
@@ -107,7 +108,9 @@ impl<'a> Suite<'a> {
         let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
         let steps = args.only.iter().map(|row| match row {
             Row::Single => 3 * rounds,
-            Row::Many | Row::Hot | Row::Pipelined => 2 * rounds,
+            Row::Many => 3 * rounds,
+            Row::Hot => 2 * rounds,
+            Row::Pipelined => 2 * rounds + 1,
             Row::Startup => 6,
         });
         Ok(Self {
@@ -128,8 +131,10 @@ impl<'a> Suite<'a> {
             "each with an idempotency key"
         };
         format!(
-            "durable transfers among {ACCOUNTS} accounts, {keys}; {} rounds of {:?}: median (lowest–highest)",
-            self.rounds, self.load_for
+            "durable transfers among {ACCOUNTS} accounts, {keys}, clients {}; {} rounds of {:?}: median (lowest–highest)",
+            if self.args.spin { "spinning" } else { "sleeping" },
+            self.rounds,
+            self.load_for
         )
     }
 
@@ -202,6 +207,7 @@ impl<'a> Suite<'a> {
             hot,
             keys: !self.args.no_keys,
             is_bank: true,
+            spin: self.args.spin,
         };
         let (outcome, cpu) = self.once(&self.bank, place.path(), shape)?;
         // The warm-up's transfers cost like the others.
@@ -224,6 +230,7 @@ impl<'a> Suite<'a> {
             hot: false,
             keys: !self.args.no_keys,
             is_bank: false,
+            spin: self.args.spin,
         };
         Ok(self.once(&Kind::Limit(limit), place.path(), shape)?.0)
     }
@@ -270,17 +277,23 @@ impl<'a> Suite<'a> {
 
     fn against_echo(&self, what: &'static str, window: usize, hot: bool) -> anyhow::Result<Line> {
         let mut line = Line::new(what, "transfers/s", "plain echo server, likewise", "≥ 0.6");
-        let mut p99 = Figure::default();
+        let (mut p99, mut journal) = (Figure::default(), Figure::default());
         for _ in 0..self.rounds {
-            line.limit
+            let echo = self.run_limit(what, Limit::Echo, 64, window)?.rate();
+            journal
                 .0
-                .push(self.run_limit(what, Limit::Echo, 64, window)?.rate());
+                .push(self.run_limit(what, Limit::Journal, 64, window)?.rate());
+            line.limit.0.push(echo);
             let (bank, cpu) = self.run_bank(what, 64, window, hot)?;
             line.bank.0.push(bank.rate());
             line.cpu.0.push(cpu);
             p99.0.push(bank.latency.quantile_ms(0.99));
         }
-        line.note = format!("p99 {:.2} ms", p99.median().unwrap_or(f64::NAN));
+        line.note = format!(
+            "p99 {:.2} ms; bare journal-file server, likewise: {}",
+            p99.median().unwrap_or(f64::NAN),
+            journal.show()
+        );
         Ok(line)
     }
 

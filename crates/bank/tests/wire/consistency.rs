@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::bank::{Opening, RealBank, Subject};
 use crate::support::line::{Wire, cents, money};
@@ -156,21 +156,31 @@ fn read_total(wires: &mut BTreeMap<String, Wire>) -> io::Result<Option<i64>> {
         let holds = wire.answer()?.map_err(io::Error::other)?;
         latest = latest.max(holds["entry"].as_u64().unwrap_or(0));
     }
+    // Few entries came meanwhile; where there were more, a longer statement has them.
     wires
         .values_mut()
-        .try_for_each(|wire| wire.send("statement", &json!({"limit": 50})))?;
+        .try_for_each(|wire| wire.send("statement", &json!({"limit": 6})))?;
     let mut total = Some(0);
     for wire in wires.values_mut() {
-        let page = wire.answer()?.map_err(io::Error::other)?;
-        let held = page["entries"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|line| line["entry"].as_u64().is_some_and(|entry| entry <= latest))
-            .map(|line| cents(&line["balance"]));
+        let mut held = held_at(&wire.answer()?.map_err(io::Error::other)?, latest);
+        if held.is_none() {
+            held = held_at(
+                &wire
+                    .ask("statement", &json!({"limit": 300}))?
+                    .map_err(io::Error::other)?,
+                latest,
+            );
+        }
         total = total.zip(held).map(|(total, held)| total + held);
     }
     Ok(total)
+}
+
+/// What the statement says the account held at that entry.
+fn held_at(page: &Value, latest: u64) -> Option<i64> {
+    let mut lines = page["entries"].as_array()?.iter();
+    let line = lines.find(|line| line["entry"].as_u64().is_some_and(|entry| entry <= latest))?;
+    Some(cents(&line["balance"]))
 }
 
 #[test]

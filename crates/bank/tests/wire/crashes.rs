@@ -143,6 +143,12 @@ fn check_real(test: &str, ending: Ending, quick: usize, thorough: usize) {
         tally.acknowledged > cycles * 10,
         "a load that does nothing proves nothing: {tally:?}"
     );
+    if ending == Ending::Terminate {
+        assert_eq!(
+            tally.unknown_done, 0,
+            "a bank that ends in order answers what it has done: {tally:?}"
+        );
+    }
     if ending == Ending::Kill {
         assert!(
             tally.unknown > 0,
@@ -187,6 +193,19 @@ fn control_of_kill_an_early_acknowledgement_is_found() {
             .iter()
             .any(|violation| violation.contains("acknowledged and lost")),
         "{violations:?}"
+    );
+}
+
+#[test]
+fn control_of_sigterm_an_early_acknowledgement_is_found() {
+    let opening = Opening::new(ACCOUNTS, CENTS);
+    let mut toy = Toy::start(&opening, Plant::AcknowledgesTooEarly);
+    let random = Random::of_test("control_of_sigterm");
+    let violations = run(&mut toy, &opening, &[Ending::Terminate; 12], random).unwrap_err();
+    assert!(
+        violations
+            .iter()
+            .any(|violation| violation.contains("acknowledged and lost"))
     );
 }
 

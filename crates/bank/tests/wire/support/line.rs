@@ -112,14 +112,15 @@ impl Wire {
         }
     }
 
-    /// The next reply.
+    /// The next reply; what the bank says in between, such as that it is going down, is no reply.
     pub(crate) fn answer(&mut self) -> io::Result<Answer> {
-        let reply = self.read()?;
-        match (reply.get("ok"), reply["error"]["code"].as_str()) {
-            (Some(ok), _) => Ok(Ok(ok.clone())),
-            (None, Some(code)) => Ok(Err(code.to_owned())),
-            // An error event, such as `shutting_down`: nothing was answered.
-            (None, None) => Err(io::Error::other(reply.to_string())),
+        loop {
+            let reply = self.read()?;
+            match (reply.get("ok"), reply["error"]["code"].as_str()) {
+                (Some(ok), _) => return Ok(Ok(ok.clone())),
+                (None, Some(code)) => return Ok(Err(code.to_owned())),
+                (None, None) => {}
+            }
         }
     }
 
