@@ -65,16 +65,16 @@ pub(crate) fn work(
 ) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     let mut waiting: VecDeque<usize> = VecDeque::new();
+    let mut broken = false;
     loop {
-        while waiting.len() < WINDOW && !stop.load(Ordering::Relaxed) {
+        while waiting.len() < WINDOW && !broken && !stop.load(Ordering::Relaxed) {
             let attempt = serials.attempt(opening, account, random);
             let sent = wire.send(attempt.op(), &attempt.fields());
             waiting.push_back(attempts.len());
             // What could not be sent may have been sent in part, or wholly.
             attempts.push(attempt);
-            if sent.is_err() {
-                return attempts;
-            }
+            // A bank that ends takes nothing more; what it has answered can still be read.
+            broken = sent.is_err();
         }
         let Some(first) = waiting.pop_front() else {
             return attempts;
