@@ -75,15 +75,20 @@ impl Shutdown {
     pub fn at_signals() -> Self {
         let shutdown = Self::new();
         let begins = shutdown.clone();
+        // Taken over before this returns: a signal that comes right after it must not end the process unasked.
+        let mut signals = match Signals::take_over() {
+            Ok(signals) => signals,
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for signals");
+                return shutdown;
+            }
+        };
         tokio::spawn(async move {
-            match signal().await {
-                Ok(name) => tracing::info!(signal = name, "shutting down; a second signal ends at once"),
-                Err(error) => return tracing::error!(%error, "cannot wait for signals"),
-            }
+            let name = signals.next().await;
+            tracing::info!(signal = name, "shutting down; a second signal ends at once");
             begins.begin();
-            if signal().await.is_ok() {
-                std::process::exit(130);
-            }
+            signals.next().await;
+            std::process::exit(130);
         });
         shutdown
     }
@@ -135,17 +140,45 @@ impl Shutdown {
     }
 }
 
+/// The signals that ask for an end.
 #[cfg(unix)]
-async fn signal() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    })
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
+#[cfg(unix)]
+impl Signals {
+    fn take_over() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Ctrl-C, where there are no signals.
 #[cfg(not(unix))]
-async fn signal() -> std::io::Result<&'static str> {
-    tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn take_over() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        "Ctrl-C"
+    }
 }
