@@ -48,9 +48,11 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let address = server
         .local_address()
         .context("the server listens on no address")?;
+    // Before anybody is told that the server is there: who knows it may end it.
+    let shutdown = Shutdown::at_signals();
     print(&format!("{address}"))?;
     tracing::info!(%address, accounts = server.bank().accounts(), "listening");
-    server.run(Shutdown::at_signals()).await.map_err(|error| {
+    server.run(shutdown).await.map_err(|error| {
         hinted(
             error,
             "nothing unacknowledged is lost; free space or mend the disk, then start again",

@@ -167,6 +167,16 @@ fn sigterm_loses_nothing_and_ends_in_time() {
     check_real("sigterm_loses", Ending::Terminate, 5, 100);
 }
 
+/// Who has read the address may end the bank: the signal must not come before its handler.
+#[test]
+fn sigterm_right_after_the_start_is_an_end_in_order() {
+    let opening = Opening::new(1, CENTS);
+    let mut bank = RealBank::start(&opening);
+    for _ in 0..20 {
+        bank.stop().unwrap();
+    }
+}
+
 /// Runs against a toy with a fault.
 fn control(plant: Plant) -> Result<Tally, Vec<String>> {
     let opening = Opening::new(ACCOUNTS, CENTS);
