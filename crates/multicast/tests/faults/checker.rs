@@ -369,17 +369,17 @@ fn causal(views: &[View]) -> Result<(), Violation> {
     // where it sends it; its word that it sent it may come later.
     let mut before: HashMap<&MessageName, BTreeMap<Life, u64>> = HashMap::new();
     for view in views {
-        let mut had: BTreeMap<Life, u64> = BTreeMap::new();
-        for said in &view.said {
-            match said {
-                Said::Delivered(message, _) => {
-                    if message.origin.as_str() == view.member {
+        for said in view.said.split(|said| *said == Said::Forgot) {
+            // What a life gets back of its former self's messages it did not send.
+            let own: HashSet<&MessageName> = sent_in(said).collect();
+            let mut had: BTreeMap<Life, u64> = BTreeMap::new();
+            for said in said {
+                if let Said::Delivered(message, _) = said {
+                    if own.contains(message) {
                         before.entry(message).or_insert_with(|| had.clone());
                     }
                     had.insert(life(message), message.sequence);
                 }
-                Said::Forgot => had.clear(),
-                Said::Sent(..) => {}
             }
         }
     }
