@@ -6,6 +6,8 @@
 //!
 //! Clients have a clock of their own here: looking at a peer does not move the group's clocks.
 
+mod kept;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,10 +22,10 @@ use proto::{
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use crate::client::MessageName;
 use crate::driver::link::ClientPort;
 use crate::group::{Event, Group, Handle, SendError};
-use crate::limits::{KEPT_BYTES_MAX, KEPT_MESSAGES_MAX, WATCH_CHUNK_BYTES};
+use crate::limits::WATCH_CHUNK_BYTES;
+use kept::Kept;
 
 /// The message to go on after is not kept, or never was.
 pub const SINCE_UNKNOWN: Code = Code::new("since_unknown");
@@ -42,15 +44,6 @@ pub struct Clients {
     kept: Mutex<Kept>,
     /// How many events were told so far.
     told: watch::Sender<u64>,
-}
-
-/// The latest events, each encoded once.
-#[derive(Default)]
-struct Kept {
-    /// The number of `events[0]`.
-    base: u64,
-    events: VecDeque<(Option<MessageName>, Bytes)>,
-    bytes: usize,
 }
 
 #[derive(Deserialize)]
@@ -184,24 +177,12 @@ impl Clients {
         let Some(at) = cursor else { return true };
         let outbox = connection.outbox();
         while outbox.queued_bytes() < WATCH_CHUNK_BYTES && !outbox.is_pressing(STALLED, STALLED) {
-            let chunk = {
-                let kept = self.kept();
-                if *at < kept.base {
-                    let error = WireError::new(SINCE_UNKNOWN, "this watcher fell behind what the peer keeps");
-                    let mut line = Vec::new();
-                    LineWriter::error_event(&mut line, self.tick(), &error);
-                    let _ = outbox.push_reply(line.into());
-                    return false;
-                }
-                let mut chunk = Vec::new();
-                while let Some((_, line)) = kept.events.get((*at - kept.base) as usize) {
-                    chunk.extend_from_slice(line);
-                    *at += 1;
-                    if chunk.len() >= WATCH_CHUNK_BYTES {
-                        break;
-                    }
-                }
-                chunk
+            let Some(chunk) = self.kept().chunk(at) else {
+                let error = WireError::new(SINCE_UNKNOWN, "this watcher fell behind what the peer keeps");
+                let mut line = Vec::new();
+                LineWriter::error_event(&mut line, self.tick(), &error);
+                let _ = outbox.push_reply(line.into());
+                return false;
             };
             if chunk.is_empty() {
                 break;
@@ -330,44 +311,6 @@ fn write_status(line: LineWriter<'_>, status: &crate::client::Status, watchers: 
         .value("waiting", &status.waiting)
         .value("members", &status.members)
         .end();
-}
-
-impl Kept {
-    fn end(&self) -> u64 {
-        self.base + self.events.len() as u64
-    }
-
-    fn push(&mut self, name: Option<MessageName>, line: Bytes) {
-        self.bytes += line.len();
-        self.events.push_back((name, line));
-        while self.events.len() > KEPT_MESSAGES_MAX || self.bytes > KEPT_BYTES_MAX {
-            let Some((_, line)) = self.events.pop_front() else {
-                return;
-            };
-            self.bytes -= line.len();
-            self.base += 1;
-        }
-    }
-
-    /// Where a watcher begins that has everything up to `since`.
-    fn after(&self, since: Option<&str>) -> Result<u64, WireError> {
-        let unknown = || {
-            WireError::new(SINCE_UNKNOWN, "that message is not, or no longer, kept here")
-                .with_hint("watch since \"start\" for everything that is kept")
-        };
-        match since {
-            None => Ok(self.end()),
-            Some("start") => Ok(self.base),
-            Some(name) => {
-                let name: MessageName = name.parse().map_err(|_| unknown())?;
-                let found = self
-                    .events
-                    .iter()
-                    .rposition(|(kept, _)| kept.as_ref() == Some(&name));
-                found.map(|at| self.base + at as u64 + 1).ok_or_else(unknown)
-            }
-        }
-    }
 }
 
 /// What the links see of [`Clients`].
