@@ -37,7 +37,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lamport::ProcessId;
 use lamport::trace::Tracer;
-use proto::net::{Identity, Listener, ServerLimits, Shutdown, serve};
+use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown, serve};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -201,6 +201,8 @@ pub struct Delivery {
     pub at: u64,
     /// This member sent it.
     pub own: bool,
+    /// It had waited for others before its turn came: its receipt was an earlier event.
+    pub later: bool,
 }
 
 impl Delivery {
@@ -254,6 +256,7 @@ pub struct Group {
     handle: Handle,
     links: Arc<Links>,
     address: SocketAddr,
+    door: MemoryConnector,
     events: mpsc::Receiver<Vec<Event>>,
     end: Option<oneshot::Sender<()>>,
     engine: Option<JoinHandle<()>>,
@@ -288,6 +291,7 @@ impl Group {
         };
         let listener = Listener::bind(at.as_str()).await.map_err(listen)?;
         let bound = listener.local_address().map_err(listen)?;
+        let (listener, door) = listener.with_door();
         let address = bound.expect("a listener bound to an address has one");
         if settings.secret.is_none() && !address.ip().is_loopback() {
             return Err(JoinError::SecretNeeded(address));
@@ -345,6 +349,7 @@ impl Group {
             },
             links,
             address,
+            door,
             events,
             end: Some(end),
             engine: Some(engine),
@@ -365,6 +370,17 @@ impl Group {
     #[must_use]
     pub fn incarnation(&self) -> u64 {
         self.links.incarnation
+    }
+
+    /// Opens connections to this member's port within this process.
+    #[must_use]
+    pub fn door(&self) -> MemoryConnector {
+        self.door.clone()
+    }
+
+    /// Who is in the group.
+    pub(crate) fn members(&self) -> &Members {
+        &self.links.members
     }
 
     /// The word for the group's order.

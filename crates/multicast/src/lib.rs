@@ -12,6 +12,7 @@ pub mod group;
 pub mod group_file;
 pub mod limits;
 pub mod members;
+mod record;
 #[cfg(test)]
 pub(crate) mod sim;
 

@@ -9,8 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lamport::ProcessId;
-use lamport::trace::facts::{self, fact};
-use lamport::trace::{Event as TraceEvent, Message as TraceMessage, Tracer};
+use lamport::trace::Tracer;
 use proto::net::{Outbox, Pushed};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -24,6 +23,7 @@ use crate::group::{Delivery, Event, SendError, Sent};
 use crate::group_file::Members;
 use crate::limits::{ENGINE_QUEUE, EVENTS_QUEUE, LOCAL_BATCH_MAX};
 use crate::members::{Member, MemberSet};
+use crate::record::{self, About, Act};
 
 /// What links tell the engine.
 pub(crate) enum ToEngine {
@@ -103,8 +103,7 @@ impl Engine {
     ) -> Self {
         let count = members.len();
         if tracer.is_on() {
-            let order = [fact(facts::ORDER, order_word(order))];
-            tracer.record(peer.clock(), &TraceEvent::local("start", &order));
+            record::start(order_word(order), |event| tracer.record(peer.clock(), event));
         }
         Self {
             peer,
@@ -292,6 +291,7 @@ impl Engine {
                     received: sent.stamp,
                     at: wall_ms(),
                     own: true,
+                    later: false,
                 }));
             }
             taken += 1;
@@ -401,6 +401,7 @@ impl Engine {
             received: time,
             at,
             own,
+            later,
         }));
     }
 
@@ -492,59 +493,44 @@ impl Engine {
         if !self.tracer.is_on() {
             return;
         }
-        let facts = [
-            fact(facts::ACT, facts::BROADCAST),
-            fact(facts::ORIGIN, self.members.id(self.peer.me()).as_str()),
-            fact(facts::INCARNATION, self.peer.incarnation() as i64),
-            fact(facts::SEQUENCE, self.peer.sequence() as i64 + 1),
-            fact(facts::DELIVERED, 1i64),
-        ];
+        let incarnation = self.peer.incarnation();
+        let about = self.about(self.peer.me(), incarnation, self.peer.sequence() + 1);
         // In total order the own delivery is an event of its own.
-        let facts = if self.order == Order::Total {
-            &facts[..4]
-        } else {
-            &facts[..]
-        };
-        let label = String::from_utf8_lossy(data);
-        self.tracer
-            .record(self.peer.clock() + 1, &TraceEvent::send(&label, facts));
+        let delivered = self.order != Order::Total;
+        let time = self.peer.clock() + 1;
+        Act::Broadcast { delivered }.record(about, &String::from_utf8_lossy(data), |event| {
+            self.tracer.record(time, event);
+        });
     }
 
     fn trace_delivery(&self, message: &Message, time: u64, later: bool, own: bool) {
         if own && !later && self.order != Order::Total {
             return;
         }
-        let origin = self.members.id(message.id.stream.origin).as_str();
-        let facts = [
-            fact(facts::ACT, facts::DELIVER),
-            fact(facts::ORIGIN, origin),
-            fact(facts::INCARNATION, message.id.stream.incarnation as i64),
-            fact(facts::SEQUENCE, message.id.sequence as i64),
-        ];
-        let label = String::from_utf8_lossy(&message.data);
-        let sent = TraceMessage::Sent {
-            process: origin,
-            time: message.stamp,
-        };
-        let event = if later || own {
-            TraceEvent::local(&label, &facts)
+        let stream = message.id.stream;
+        let about = self.about(stream.origin, stream.incarnation, message.id.sequence);
+        let act = if later || own {
+            Act::DeliverLater
         } else {
-            TraceEvent::receive(&label, sent, &facts)
+            Act::Deliver { stamp: message.stamp }
         };
-        self.tracer.record(time, &event);
+        act.record(about, &String::from_utf8_lossy(&message.data), |event| {
+            self.tracer.record(time, event);
+        });
     }
 
-    fn trace_missed(&self, origin: Member, incarnation: u64, from: u64, to: u64) {
+    fn trace_missed(&self, origin: Member, incarnation: u64, from: u64, through: u64) {
         if self.tracer.is_on() {
-            let facts = [
-                fact(facts::ACT, facts::MISS),
-                fact(facts::ORIGIN, self.members.id(origin).as_str()),
-                fact(facts::INCARNATION, incarnation as i64),
-                fact(facts::SEQUENCE, from as i64),
-                fact(facts::THROUGH, to as i64),
-            ];
-            self.tracer
-                .record(self.peer.clock(), &TraceEvent::local("missed", &facts));
+            let about = self.about(origin, incarnation, from);
+            Act::Miss { through }.record(about, "", |event| self.tracer.record(self.peer.clock(), event));
+        }
+    }
+
+    fn about(&self, origin: Member, incarnation: u64, sequence: u64) -> About<'_> {
+        About {
+            origin: self.members.id(origin).as_str(),
+            incarnation,
+            sequence,
         }
     }
 }
