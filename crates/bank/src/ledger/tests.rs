@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entry::EntryKind;
 use crate::pin::PIN_HASH_BYTES;
 
 const NOW: Moment = Moment { at: 1, lamport: 2 };

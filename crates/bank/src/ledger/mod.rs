@@ -7,12 +7,17 @@
 //! Double entry: every amount leaves one account and enters another, the cash account if the money comes from or
 //! goes outside. The sum over all accounts, cash included, is therefore always zero.
 
+mod decide;
+mod replay;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use decide::same_operation;
+
 use crate::account::AccountId;
 use crate::amount::{Amount, Balance};
-use crate::entry::{Entry, EntryKind, KeyPrint};
+use crate::entry::{Entry, KeyPrint};
 use crate::pin::PinHash;
 
 /// An account's place in the ledger, found once and then used without searching.
@@ -265,198 +270,6 @@ impl Ledger {
             .expect("what was decided on this ledger follows from it");
         Ok(Outcome::Done(entry))
     }
-
-    /// The entry that `operation` makes, not yet applied.
-    fn decide(&self, operation: &Operation, key: Option<KeyPrint>, moment: Moment) -> Result<Entry, Refusal> {
-        let cash = (AccountId::CASH, self.cash, 0);
-        let open = |id| {
-            self.open_account(id)
-                .map(|account| (id, account.balance, account.last_entry))
-        };
-        let (kind, debit, credit, amount) = match *operation {
-            Operation::Open {
-                account,
-                ref holder,
-                ref pin,
-                balance,
-            } => {
-                if self.index.contains_key(&account) || account.is_cash() {
-                    return Err(Refusal::AccountExists(account));
-                }
-                let kind = EntryKind::Opened {
-                    holder: holder.clone(),
-                    pin: pin.clone(),
-                };
-                (kind, cash, (account, Balance::ZERO, 0), balance)
-            }
-            Operation::Close(account) => {
-                let credit = open(account)?;
-                if credit.1 != Balance::ZERO {
-                    return Err(Refusal::NotEmpty { holds: credit.1 });
-                }
-                (EntryKind::Closed, cash, credit, None)
-            }
-            Operation::ChangePin(account, ref pin) => (
-                EntryKind::PinChanged { pin: pin.clone() },
-                cash,
-                open(account)?,
-                None,
-            ),
-            Operation::Deposit(account, amount) => (EntryKind::Deposit, cash, open(account)?, Some(amount)),
-            Operation::Withdraw(account, amount) => {
-                (EntryKind::Withdrawal, open(account)?, cash, Some(amount))
-            }
-            Operation::Transfer { from, to, amount } => {
-                if from == to {
-                    return Err(Refusal::SameAccount(from));
-                }
-                (EntryKind::Transfer, open(from)?, open(to)?, Some(amount))
-            }
-        };
-        let (debit_after, credit_after) = match amount {
-            None => (debit.1, credit.1),
-            Some(amount) => {
-                let debit_after = debit.1.minus(amount).ok_or(Refusal::Overflow)?;
-                if debit_after < Balance::ZERO && !debit.0.is_cash() {
-                    return Err(Refusal::InsufficientFunds { holds: debit.1 });
-                }
-                (debit_after, credit.1.plus(amount).ok_or(Refusal::Overflow)?)
-            }
-        };
-        Ok(Entry {
-            number: self.last_entry + 1,
-            at: moment.at,
-            lamport: moment.lamport,
-            kind,
-            debit: debit.0,
-            credit: credit.0,
-            amount,
-            debit_after,
-            credit_after,
-            debit_previous: debit.2,
-            credit_previous: credit.2,
-            key,
-        })
-    }
-
-    fn open_account(&self, id: AccountId) -> Result<&Account, Refusal> {
-        let account = self.slot(id).map(|slot| self.account(slot));
-        account
-            .filter(|account| !account.closed)
-            .ok_or(Refusal::UnknownAccount(id))
-    }
-
-    /// Applies an entry that was decided on a ledger like this one, checking all it states.
-    ///
-    /// # Errors
-    ///
-    /// [`ReplayError`] names what does not follow; the ledger may then be half changed and must be dropped.
-    pub(crate) fn apply(&mut self, entry: &Entry) -> Result<(), ReplayError> {
-        let fail = |what| {
-            Err(ReplayError {
-                number: entry.number,
-                what,
-            })
-        };
-        if entry.number != self.last_entry + 1 {
-            return fail("its number is not the next");
-        }
-        if let EntryKind::Opened { holder, pin } = &entry.kind {
-            let slot = Slot(u32::try_from(self.accounts.len()).expect("memory ends before slots do"));
-            if entry.credit.is_cash()
-                || Arc::make_mut(&mut self.index)
-                    .insert(entry.credit, slot)
-                    .is_some()
-            {
-                return fail("it opens an account that is there");
-            }
-            self.accounts.push(Account {
-                id: entry.credit,
-                holder: holder.clone(),
-                balance: Balance::ZERO,
-                last_entry: 0,
-                pin: pin.clone(),
-                closed: false,
-            });
-        }
-        let debit_ok = self.post(
-            entry.debit,
-            entry,
-            entry.debit_previous,
-            entry.debit_after,
-            Balance::minus,
-        );
-        let credit_ok = self.post(
-            entry.credit,
-            entry,
-            entry.credit_previous,
-            entry.credit_after,
-            Balance::plus,
-        );
-        if entry.debit == entry.credit || !debit_ok || !credit_ok {
-            return fail("a balance, an account or a link to an earlier entry is wrong");
-        }
-        match &entry.kind {
-            EntryKind::Closed if entry.credit_after != Balance::ZERO => {
-                return fail("it closes an account with money");
-            }
-            EntryKind::Closed => self.account_mut(entry.credit).closed = true,
-            EntryKind::PinChanged { pin } => self.account_mut(entry.credit).pin = pin.clone(),
-            EntryKind::Opened { .. } | EntryKind::Deposit | EntryKind::Withdrawal | EntryKind::Transfer => {}
-        }
-        if let Some(key) = entry.key
-            && self.keys.insert(key, entry.number).is_some()
-        {
-            return fail("its idempotency key was used before");
-        }
-        self.last_entry = entry.number;
-        self.lamport = self.lamport.max(entry.lamport);
-        Ok(())
-    }
-
-    /// Posts one side of `entry`. False if what it states is not so.
-    fn post(
-        &mut self,
-        id: AccountId,
-        entry: &Entry,
-        previous: u64,
-        after: Balance,
-        change: impl Fn(Balance, Amount) -> Option<Balance>,
-    ) -> bool {
-        let changed =
-            |before| entry.amount.map_or(Some(before), |amount| change(before, amount)) == Some(after);
-        if id.is_cash() {
-            let ok = previous == 0 && changed(self.cash);
-            self.cash = after;
-            return ok;
-        }
-        let Some(slot) = self.slot(id) else { return false };
-        let account = &mut self.accounts[slot.0 as usize];
-        let ok = !account.closed
-            && account.last_entry == previous
-            && changed(account.balance)
-            && after >= Balance::ZERO;
-        account.balance = after;
-        account.last_entry = entry.number;
-        ok
-    }
-
-    fn account_mut(&mut self, id: AccountId) -> &mut Account {
-        let slot = self.slot(id).expect("posting found the account");
-        &mut self.accounts[slot.0 as usize]
-    }
-}
-
-/// Whether `entry` is what `operation` makes: then a repeated key asks for the same thing.
-#[must_use]
-pub fn same_operation(entry: &Entry, operation: &Operation) -> bool {
-    let (kind, debit, credit, amount) = match *operation {
-        Operation::Deposit(account, amount) => (EntryKind::Deposit, AccountId::CASH, account, amount),
-        Operation::Withdraw(account, amount) => (EntryKind::Withdrawal, account, AccountId::CASH, amount),
-        Operation::Transfer { from, to, amount } => (EntryKind::Transfer, from, to, amount),
-        Operation::Open { .. } | Operation::Close(_) | Operation::ChangePin(..) => return false,
-    };
-    (&entry.kind, entry.debit, entry.credit, entry.amount) == (&kind, debit, credit, Some(amount))
 }
 
 #[cfg(test)]
