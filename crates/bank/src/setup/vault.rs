@@ -1,173 +1,23 @@
-//! Accounts while nobody is served: the first ones, opening and closing, export and import.
-//!
-//! An account document looks like this: `{"rg":"1111111111","nome":"Antonio","saldo":10.00}`. A file of first
-//! accounts is a JSON list of such documents, each with a `"pin"` as well; `account`, `holder` and `balance` are
-//! understood for `rg`, `nome` and `saldo`. A balance is a JSON number or a text with at most two digits after the
-//! point, read exactly as it is written.
+//! A bank's data while nobody is served from it: opening and closing accounts, export and import.
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
+use super::documents::Document;
+use super::{NewAccount, SetupError};
 use crate::account::AccountId;
-use crate::amount::Amount;
-use crate::ledger::{Ledger, Moment, Operation, Outcome, Refusal};
-use crate::limits::{HOLDER_BYTES_MAX, PENDING_BYTES_MAX};
+use crate::ledger::{Ledger, Moment, Operation, Outcome};
+use crate::limits::PENDING_BYTES_MAX;
 use crate::pin::{Pin, PinCost, PinHash};
 use crate::server::salt;
 use crate::store::{Batch, FileStore, Store as _, StoreError, StoreSettings};
-
-/// The holders of the ten example accounts, `0000000000` to `9999999999`.
-const EXAMPLE_HOLDERS: [&str; 10] = [
-    "Marcos", "Antonio", "Joao", "Maria", "Jose", "Pedro", "Paulo", "Carlos", "Ricardo", "Rafael",
-];
-const EXAMPLE_PIN: &str = "1234";
-
-/// The accounts that an empty bank begins with.
-#[derive(Debug, Clone)]
-pub enum FirstAccounts {
-    /// The ten example accounts, with 10.00 each and the PIN 1234. Only for this machine.
-    Examples,
-    /// Those of a file.
-    File(PathBuf),
-    /// These.
-    These(Vec<NewAccount>),
-}
-
-/// An account to be opened.
-#[derive(Debug, Clone)]
-pub struct NewAccount {
-    /// Its RG.
-    pub account: AccountId,
-    /// Who holds it.
-    pub holder: String,
-    /// What it begins with.
-    pub balance: Option<Amount>,
-    /// Its PIN.
-    pub pin: Pin,
-}
-
-/// Why accounts were not made, closed, written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A file or directory could not be read or written.
-    #[error("failed to {what} {}: {reason}", path.display())]
-    File {
-        /// What was tried: a verb.
-        what: &'static str,
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        reason: std::io::Error,
-    },
-    /// A document is not one of an account.
-    #[error("{}: {what}", path.display())]
-    Document {
-        /// In which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The example accounts must not be made where others can reach them.
-    #[error("the example accounts with the PIN 1234 are only for this machine")]
-    ExamplesExposed,
-    /// The ledger refused.
-    #[error("account {account}: {refusal}")]
-    Refused {
-        /// Which account.
-        account: AccountId,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl SetupError {
-    /// What a person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::File { .. } => "name another path, or mend its permissions",
-            Self::Document { .. } => {
-                "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts"
-            }
-            Self::ExamplesExposed => "give accounts of your own with --accounts FILE",
-            Self::Refused {
-                refusal: Refusal::NotEmpty { .. },
-                ..
-            } => "withdraw or transfer the money first",
-            Self::Refused { .. } => "check the RG; closed accounts stay closed",
-            Self::Store(error) => error.hint(),
-        }
-    }
-
-    fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_owned();
-        move |reason| Self::File { what, path, reason }
-    }
-}
 
 /// A bank's data while nobody is served from it.
 pub struct Vault {
     store: FileStore,
     ledger: Ledger,
-}
-
-/// Opens the data of a server, with its first accounts if there are none.
-pub(crate) fn open(
-    data: &Path,
-    settings: StoreSettings,
-    first: &FirstAccounts,
-    cost: PinCost,
-    exposed: bool,
-) -> Result<(FileStore, Ledger), SetupError> {
-    let (store, ledger) = FileStore::open(data, settings)?;
-    let mut vault = Vault { store, ledger };
-    if vault.ledger.last_entry() == 0 {
-        let accounts = match first {
-            FirstAccounts::Examples if exposed => return Err(SetupError::ExamplesExposed),
-            FirstAccounts::Examples => {
-                tracing::warn!(
-                    "made ten example accounts with the PIN 1234; hint: --accounts FILE makes your own"
-                );
-                examples()
-            }
-            FirstAccounts::File(path) => read_accounts(path)?,
-            FirstAccounts::These(accounts) => accounts.clone(),
-        };
-        vault.open_accounts(&accounts, cost)?;
-    }
-    Ok((vault.store, vault.ledger))
-}
-
-/// Whether one of the ten example accounts can be opened with the PIN that everybody knows.
-pub(crate) fn has_example_pin(ledger: &Ledger) -> bool {
-    let slots = examples()
-        .into_iter()
-        .filter_map(|example| ledger.slot(example.account).zip(Some(example.pin)));
-    slots
-        .map(|(slot, pin)| (ledger.account(slot), pin))
-        .any(|(account, pin)| !account.closed && account.pin.verify(&pin))
-}
-
-fn examples() -> Vec<NewAccount> {
-    let example = |(digit, holder): (usize, &&str)| NewAccount {
-        account: digit
-            .to_string()
-            .repeat(10)
-            .parse()
-            .expect("ten digits are an RG"),
-        holder: (*holder).to_owned(),
-        balance: Amount::from_minor(1000),
-        pin: EXAMPLE_PIN.parse().expect("four digits are a PIN"),
-    };
-    EXAMPLE_HOLDERS.iter().enumerate().map(example).collect()
 }
 
 impl Vault {
@@ -179,6 +29,16 @@ impl Vault {
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let (store, ledger) = FileStore::open(directory, StoreSettings::default())?;
         Ok(Self { store, ledger })
+    }
+
+    /// The bank with this store, which holds this ledger.
+    pub(super) fn over(store: FileStore, ledger: Ledger) -> Self {
+        Self { store, ledger }
+    }
+
+    /// What a server needs of it.
+    pub(super) fn into_parts(self) -> (FileStore, Ledger) {
+        (self.store, self.ledger)
     }
 
     /// What it holds.
@@ -322,61 +182,6 @@ impl Vault {
     }
 }
 
-/// An account as a document has it.
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(alias = "account")]
-    rg: String,
-    #[serde(alias = "holder")]
-    nome: String,
-    #[serde(alias = "balance", borrow)]
-    saldo: &'a RawValue,
-    pin: Option<String>,
-}
-
-impl Document<'_> {
-    fn into_account(self, pin: Option<&Pin>) -> Result<NewAccount, String> {
-        if self.nome.is_empty() || self.nome.len() > HOLDER_BYTES_MAX {
-            return Err(format!("a holder's name has 1 to {HOLDER_BYTES_MAX} bytes"));
-        }
-        let pin = match (self.pin, pin) {
-            (Some(pin), _) => pin.parse().map_err(|error: crate::PinError| error.to_string())?,
-            (None, Some(pin)) => pin.clone(),
-            (None, None) => return Err("the account has no \"pin\"".to_owned()),
-        };
-        let saldo = self.saldo.get().trim_matches('"');
-        let balance = match Amount::from_typed(saldo) {
-            Ok(amount) => Some(amount),
-            Err(crate::AmountError::Zero) => None,
-            Err(error) => return Err(format!("the balance {saldo}: {error}")),
-        };
-        let account = self
-            .rg
-            .parse()
-            .map_err(|error: crate::AccountIdError| format!("{:?}: {error}", self.rg))?;
-        Ok(NewAccount {
-            account,
-            holder: self.nome,
-            balance,
-            pin,
-        })
-    }
-}
-
-fn read_accounts(path: &Path) -> Result<Vec<NewAccount>, SetupError> {
-    let text = fs::read_to_string(path).map_err(SetupError::file("read", path))?;
-    let wrong = |what| SetupError::Document {
-        path: path.to_owned(),
-        what,
-    };
-    let documents: Vec<Document<'_>> =
-        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    documents
-        .into_iter()
-        .map(|document| document.into_account(None).map_err(wrong))
-        .collect()
-}
-
 /// Hashes the PINs of many accounts on all cores, each with its own salt.
 fn hash_all(accounts: &[NewAccount], cost: PinCost) -> Vec<PinHash> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -401,51 +206,9 @@ fn hash_all(accounts: &[NewAccount], cost: PinCost) -> Vec<PinHash> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::examples::{examples, has_example_pin};
     use super::*;
-
-    fn document(text: &str) -> Result<(String, Option<i64>), String> {
-        let pin: Pin = "1234".parse().unwrap();
-        let document: Document<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let new = document.into_account(Some(&pin))?;
-        Ok((new.account.to_string(), new.balance.map(Amount::minor)))
-    }
-
-    #[test]
-    fn balances_are_read_as_they_are_written() {
-        let check = |saldo: &str, expected: Result<Option<i64>, ()>| {
-            let text = format!(r#"{{"rg":"007","nome":"Ana","saldo":{saldo}}}"#);
-            assert_eq!(
-                document(&text).map(|found| found.1).map_err(drop),
-                expected,
-                "{saldo}"
-            );
-        };
-        check("10.0", Ok(Some(1000)));
-        check("10", Ok(Some(1000)));
-        check("\"10.00\"", Ok(Some(1000)));
-        check("92233720368547758.07", Ok(Some(i64::MAX)));
-        check("0.0", Ok(None));
-        check("0", Ok(None));
-        for wrong in [
-            "0.001",
-            "-1",
-            "1e2",
-            "null",
-            "\"1,00\"",
-            "0.1e1",
-            "92233720368547758.08",
-        ] {
-            check(wrong, Err(()));
-        }
-    }
-
-    #[test]
-    fn documents_that_name_a_path_are_refused() {
-        for rg in ["../1", "/etc/passwd", "1/2", ""] {
-            assert!(document(&format!(r#"{{"rg":{rg:?},"nome":"Ana","saldo":1}}"#)).is_err());
-        }
-        assert!(document(r#"{"rg":"1","nome":"","saldo":1}"#).is_err());
-    }
+    use crate::ledger::Refusal;
 
     #[test]
     fn what_is_exported_can_be_imported() {

@@ -1,0 +1,129 @@
+//! Accounts while nobody is served: the first ones, opening and closing, export and import.
+
+mod documents;
+mod examples;
+mod vault;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use examples::has_example_pin;
+pub use vault::Vault;
+
+use crate::account::AccountId;
+use crate::amount::Amount;
+use crate::ledger::{Ledger, Refusal};
+use crate::pin::{Pin, PinCost};
+use crate::store::{FileStore, StoreError, StoreSettings};
+
+/// The accounts that an empty bank begins with.
+#[derive(Debug, Clone)]
+pub enum FirstAccounts {
+    /// The ten example accounts, with 10.00 each and the PIN 1234. Only for this machine.
+    Examples,
+    /// Those of a file.
+    File(PathBuf),
+    /// These.
+    These(Vec<NewAccount>),
+}
+
+/// An account to be opened.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Its RG.
+    pub account: AccountId,
+    /// Who holds it.
+    pub holder: String,
+    /// What it begins with.
+    pub balance: Option<Amount>,
+    /// Its PIN.
+    pub pin: Pin,
+}
+
+/// Why accounts were not made, closed, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A file or directory could not be read or written.
+    #[error("failed to {what} {}: {reason}", path.display())]
+    File {
+        /// What was tried: a verb.
+        what: &'static str,
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A document is not one of an account.
+    #[error("{}: {what}", path.display())]
+    Document {
+        /// In which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The example accounts must not be made where others can reach them.
+    #[error("the example accounts with the PIN 1234 are only for this machine")]
+    ExamplesExposed,
+    /// The ledger refused.
+    #[error("account {account}: {refusal}")]
+    Refused {
+        /// Which account.
+        account: AccountId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SetupError {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "name another path, or mend its permissions",
+            Self::Document { .. } => {
+                "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts"
+            }
+            Self::ExamplesExposed => "give accounts of your own with --accounts FILE",
+            Self::Refused {
+                refusal: Refusal::NotEmpty { .. },
+                ..
+            } => "withdraw or transfer the money first",
+            Self::Refused { .. } => "check the RG; closed accounts stay closed",
+            Self::Store(error) => error.hint(),
+        }
+    }
+
+    fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |reason| Self::File { what, path, reason }
+    }
+}
+
+/// Opens the data of a server, with its first accounts if there are none.
+pub(crate) fn open(
+    data: &Path,
+    settings: StoreSettings,
+    first: &FirstAccounts,
+    cost: PinCost,
+    exposed: bool,
+) -> Result<(FileStore, Ledger), SetupError> {
+    let (store, ledger) = FileStore::open(data, settings)?;
+    let mut vault = Vault::over(store, ledger);
+    if vault.ledger().last_entry() == 0 {
+        let accounts = match first {
+            FirstAccounts::Examples if exposed => return Err(SetupError::ExamplesExposed),
+            FirstAccounts::Examples => {
+                tracing::warn!(
+                    "made ten example accounts with the PIN 1234; hint: --accounts FILE makes your own"
+                );
+                examples::examples()
+            }
+            FirstAccounts::File(path) => documents::read_accounts(path)?,
+            FirstAccounts::These(accounts) => accounts.clone(),
+        };
+        vault.open_accounts(&accounts, cost)?;
+    }
+    Ok(vault.into_parts())
+}
