@@ -1,205 +1,23 @@
-//! A toy bank that speaks the wire, with one fault planted: what the checkers must find.
-//!
-//! It keeps its books under one lock and in memory. "Durable" is what a crash leaves; the sound toy loses nothing.
+//! What the toy answers, and where its faults are planted.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::IpAddr;
+use std::sync::MutexGuard;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::bank::{Address, Opening, Subject};
-use super::line::{PIN, money};
+use super::{Plant, Shared, State};
+use crate::support::line::{PIN, money};
 
 /// How long the sound toy takes for a login.
 const LOGIN_TAKES: Duration = Duration::from_millis(15);
 /// Wrong PINs after which the toy limits an account and address.
 const WRONG_PINS_MAX: usize = 5;
 
-/// A fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plant {
-    /// None: the checkers must be content.
-    Nothing,
-    /// A crash forgets the latest changes, acknowledged or not.
-    AcknowledgesTooEarly,
-    /// A crash can leave a transfer's debit without its credit.
-    TearsTransfers,
-    /// A key that comes back is carried out again.
-    ForgetsKeys,
-    /// A key that comes back is answered with the present balance.
-    AnswersAnew,
-    /// A transfer's credit shows a little later than its debit.
-    ShowsHalves,
-    /// Balances are read from a copy that is a little old.
-    ReadsOldCopies,
-    /// Two changes at once can overwrite each other.
-    LosesUpdates,
-    /// Accounts are locked in the order in which the request names them.
-    Deadlocks,
-    /// Any text with a digit in it is an amount.
-    TakesAnyAmount,
-    /// An unknown account is refused faster than a wrong PIN.
-    TellsUnknownAccounts,
-    /// Wrong PINs are never limited.
-    NeverLimits,
-    /// Wrong PINs from one address lock the account for all.
-    LocksOut,
-}
-
-/// A toy bank on a port of its own, its threads running until the process ends.
-pub(crate) struct Toy {
-    shared: Arc<Shared>,
-    address: Address,
-}
-
-struct Shared {
-    plant: Plant,
-    opening: Opening,
-    state: Mutex<State>,
-    /// For [`Plant::Deadlocks`].
-    locks: BTreeMap<String, Mutex<()>>,
-    wrong_pins: Mutex<HashMap<(String, Option<IpAddr>), usize>>,
-}
-
-struct State {
-    books: Books,
-    durable: Option<Books>,
-    old_copy: (Instant, BTreeMap<String, i64>),
-    /// Grows with every crash; connections of an older one are over.
-    life: u64,
-    streams: Vec<TcpStream>,
-    time: u64,
-}
-
-#[derive(Clone)]
-struct Books {
-    balances: BTreeMap<String, i64>,
-    lines: BTreeMap<String, Vec<Value>>,
-    keys: HashMap<String, Value>,
-    last_entry: u64,
-}
-
-impl Toy {
-    pub(crate) fn start(opening: &Opening, plant: Plant) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = Address::new(listener.local_addr().unwrap());
-        let balances: BTreeMap<_, _> = opening
-            .accounts
-            .iter()
-            .map(|rg| (rg.clone(), opening.cents))
-            .collect();
-        let books = Books {
-            lines: opening
-                .accounts
-                .iter()
-                .map(|rg| (rg.clone(), Vec::new()))
-                .collect(),
-            balances: balances.clone(),
-            keys: HashMap::new(),
-            last_entry: opening.accounts.len() as u64,
-        };
-        let shared = Arc::new(Shared {
-            plant,
-            opening: opening.clone(),
-            state: Mutex::new(State {
-                durable: None,
-                books,
-                old_copy: (Instant::now(), balances),
-                life: 0,
-                streams: Vec::new(),
-                time: 0,
-            }),
-            locks: opening
-                .accounts
-                .iter()
-                .map(|rg| (rg.clone(), Mutex::new(())))
-                .collect(),
-            wrong_pins: Mutex::default(),
-        });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&accepting);
-                thread::spawn(move || shared.serve(stream));
-            }
-        });
-        Self { shared, address }
-    }
-}
-
-impl Subject for Toy {
-    fn address(&self) -> Address {
-        self.address.clone()
-    }
-
-    fn crash(&mut self) {
-        let mut state = self.shared.state.lock().unwrap();
-        state.life += 1;
-        state
-            .streams
-            .drain(..)
-            .for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
-        if let Some(durable) = state.durable.take() {
-            state.books = durable;
-        }
-        if self.shared.plant == Plant::TearsTransfers {
-            state.books.tear();
-        }
-    }
-
-    fn stop(&mut self) -> Result<(), String> {
-        self.crash();
-        Ok(())
-    }
-}
-
 impl Shared {
-    fn serve(&self, stream: TcpStream) {
-        let life = {
-            let mut state = self.state.lock().unwrap();
-            state.streams.push(stream.try_clone().unwrap());
-            state.life
-        };
-        let from = stream.peer_addr().ok().map(|peer| peer.ip());
-        stream.set_nodelay(true).unwrap();
-        let mut writer = stream.try_clone().unwrap();
-        let mut session = None;
-        if writer
-            .write_all(b"{\"service\":\"bank\",\"protocol\":1,\"connection\":\"toy\"}\n")
-            .is_err()
-        {
-            return;
-        }
-        for line in BufReader::new(stream).lines() {
-            let Ok(Ok(request)) = line.map(|line| serde_json::from_str::<Value>(&line)) else {
-                return;
-            };
-            let Some(outcome) = self.answer(&request, &mut session, from, life) else {
-                return;
-            };
-            let time = {
-                let mut state = self.state.lock().unwrap();
-                state.time = state.time.max(request["lamport"].as_u64().unwrap_or(0)) + 2;
-                state.time
-            };
-            let reply = match outcome {
-                Ok(ok) => json!({"lamport": time, "id": request["id"], "ok": ok}),
-                Err(code) => {
-                    json!({"lamport": time, "id": request["id"], "error": {"code": code, "message": "no"}})
-                }
-            };
-            if writer.write_all(format!("{reply}\n").as_bytes()).is_err() {
-                return;
-            }
-        }
-    }
-
     /// The answer; nothing when the connection is of an earlier life.
-    fn answer(
+    pub(super) fn answer(
         &self,
         request: &Value,
         session: &mut Option<String>,
@@ -365,30 +183,5 @@ impl Shared {
             Ok(cents) if self.plant == Plant::TakesAnyAmount || sound && cents > 0 => Ok(cents),
             _ => Err("invalid_amount"),
         }
-    }
-}
-
-impl Books {
-    fn post(&mut self, account: &str, entry: u64, kind: &str, amount: i64, balance: i64, with: Option<&str>) {
-        self.balances.insert(account.to_owned(), balance);
-        let mut line = json!({
-            "entry": entry, "stamp": 1, "kind": kind, "amount": money(amount), "balance": money(balance), "at": 0,
-        });
-        if let Some(with) = with {
-            line["counterparty"] = json!(with);
-        }
-        self.lines.get_mut(account).unwrap().push(line);
-    }
-
-    /// Takes away one credit that is the last line of its account.
-    fn tear(&mut self) {
-        let torn = self
-            .lines
-            .iter_mut()
-            .find(|(_, lines)| lines.last().is_some_and(|line| line["kind"] == "received"));
-        let Some((account, lines)) = torn else { return };
-        let line = lines.pop().unwrap();
-        let back = super::line::cents(&line["balance"]) - super::line::cents(&line["amount"]);
-        self.balances.insert(account.clone(), back);
     }
 }
