@@ -129,7 +129,7 @@ fn checked_text(line: &[u8]) -> Result<&str, Refusal> {
 fn not_json(message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::framing(
         WireError::new(codes::INVALID_JSON, message)
-            .with_hint("send one JSON object a line, such as {\"id\":1,\"op\":\"join\",\"name\":\"Ana\"}"),
+            .with_hint("send one JSON object a line: {\"id\":1,\"op\":…}"),
     )
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use lamport::ClockError;
 use serde::Deserialize;
 
 /// A stable, documented error code: lower-case words joined by underscores.
@@ -123,6 +124,17 @@ impl WireError {
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// A stamp that the clock did not take.
+impl From<ClockError> for WireError {
+    fn from(error: ClockError) -> Self {
+        match error {
+            ClockError::Leap { .. } => Self::new(codes::CLOCK_LEAP, error.to_string())
+                .with_hint("stamp messages with a clock that has received ours"),
+            ClockError::Exhausted => Self::new(codes::INTERNAL, error.to_string()),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lamport::Clock;
 use lamport::trace::{Event, Message, Tracer, facts};
-use lamport::{Clock, ClockError};
 use proto::net::{Closed, Connection, Turn};
 use proto::{Batch, LineWriter, Refusal, WireError, codes};
 
@@ -170,14 +170,7 @@ impl Session {
         let lamport = match received {
             Ok(lamport) => lamport,
             Err(error) => {
-                let code = match error {
-                    ClockError::Leap { .. } => codes::CLOCK_LEAP,
-                    ClockError::Exhausted => codes::INTERNAL,
-                };
-                self.answer(
-                    id,
-                    Promise::kept(Body::Refused(WireError::new(code, error.to_string()))),
-                );
+                self.answer(id, Promise::kept(Body::Refused(error.into())));
                 return Ok(());
             }
         };

@@ -350,10 +350,7 @@ impl<'l, 'b> Desk<'l, 'b> {
     /// A request arrives: its stamp moves the clock.
     fn receive(&mut self, label: &str, lamport: u64) -> Result<(), WireError> {
         self.session.requests += 1;
-        let time = self.core.clock.receive(lamport).map_err(|error| {
-            WireError::new(codes::CLOCK_LEAP, error.to_string())
-                .with_hint("stamp requests with a clock that has received our messages")
-        })?;
+        let time = self.core.clock.receive(lamport)?;
         let message = Message::Request {
             connection: self.session.connection.id(),
             number: self.session.requests,

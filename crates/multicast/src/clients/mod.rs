@@ -219,8 +219,7 @@ impl Clients {
             }
         };
         if let Err(error) = self.clock.receive(request.lamport.get().unwrap_or(0)) {
-            let error = WireError::new(codes::CLOCK_LEAP, error.to_string());
-            return connection.refuse(self.tick(), &Refusal::of(&request, error));
+            return connection.refuse(self.tick(), &Refusal::of(&request, error.into()));
         }
         let id = request.id.get().unwrap_or(0);
         let mut reply = Vec::new();

@@ -450,9 +450,7 @@ impl Requests {
         let received = if lamport == 0 {
             self.settings.clock.now()
         } else {
-            let leap =
-                |error: lamport::ClockError| WireError::new(crate::codes::CLOCK_LEAP, error.to_string());
-            self.settings.clock.receive(lamport).map_err(leap)?
+            self.settings.clock.receive(lamport)?
         };
         if let Some(observer) = self.settings.observer.as_ref().filter(|_| lamport > 0) {
             observer.received(received, &format!("{}@{lamport}", self.server_process), line);
