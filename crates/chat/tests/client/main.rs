@@ -1,5 +1,7 @@
-//! The real client against the real server: at a terminal as a person, in a pipe as a program.
+//! The real client against the real server: at a terminal as a person, in a pipe as a program, and as a page
+//! in a browser.
 
 mod filter;
+mod page;
 mod support;
 mod terminal;
