@@ -235,19 +235,10 @@ impl Peer {
             if id.origin.index() >= self.settings.members {
                 continue;
             }
-            let known = self.find(id).is_some();
-            let members = self.settings.members;
             let Some(index) = self.open(id) else { continue };
-            let stream = &mut self.origins[id.origin.index()].streams[index];
-            // In total order nothing is taken before all welcomes are in: the furthest of them counts.
-            if !known || (joining && delivered > stream.delivered) {
-                let views = std::mem::take(&mut stream.views);
-                *stream = Stream::new(id, delivered, members);
-                stream.declared = delivered;
-                if known {
-                    stream.views = views;
-                }
-            }
+            // Every member knows another part of where the former self was. Each part holds the causes of what it holds, and so do
+            // several together; one part alone, stream by stream, would not.
+            self.origins[id.origin.index()].streams[index].had(delivered);
         }
         for &(incarnation, through) in &welcome.former {
             match self.former.iter_mut().find(|(known, _)| *known == incarnation) {

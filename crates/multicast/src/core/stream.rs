@@ -302,6 +302,28 @@ impl Stream {
 
     /// Gives up everything not received up to `last`. Returns the ranges given up.
     pub(super) fn give_up(&mut self, last: u64) -> Vec<(u64, u64)> {
+        let missed = self.skip(last);
+        self.dropped = self.dropped.max(last);
+        missed
+    }
+
+    /// A former self delivered everything up to `last`: what is not here is not waited for, and cannot be had here. What was
+    /// received is kept for others.
+    pub(super) fn had(&mut self, last: u64) {
+        if last > self.delivered {
+            // What this life delivered and has not declared yet stays to be declared.
+            let all_declared = self.declared >= self.delivered;
+            self.skip(last);
+            self.delivered = self.delivered.max(last);
+            self.skip_missed();
+            if all_declared {
+                self.declared = self.delivered;
+            }
+        }
+    }
+
+    /// Moves the watermark over everything not received up to `last`. Returns the ranges that lack.
+    fn skip(&mut self, last: u64) -> Vec<(u64, u64)> {
         let mut missed: Vec<(u64, u64)> = Vec::new();
         let mut miss = |from: u64, to: u64| match missed.last_mut() {
             Some(range) if range.1 + 1 == from => range.1 = to,
@@ -330,7 +352,6 @@ impl Stream {
             self.through = last;
         }
         self.skip_missed();
-        self.dropped = self.dropped.max(last);
         missed
     }
 

@@ -1,6 +1,7 @@
 //! Many seeds, all properties.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::Planted;
 use super::properties::ALL;
@@ -28,19 +29,30 @@ pub(super) fn broken(seed: u64, planted: Option<Planted>, tell: bool) -> Option<
         .find_map(|(name, check)| check(&history).err().map(|broken| (*name, broken)))
 }
 
+/// The seeds to play: those from `ANTES_SEEDS=400000..500000`, if it is set.
+fn seeds() -> Range<u64> {
+    if let Ok(given) = std::env::var("ANTES_SEEDS") {
+        let number = |text: &str| text.parse().expect("ANTES_SEEDS is two numbers with .. between");
+        let (from, to) = given.split_once("..").expect("ANTES_SEEDS is a range");
+        return number(from)..number(to);
+    }
+    if std::env::var_os("ANTES_SLOW").is_some() {
+        0..SEEDS_FULL
+    } else {
+        0..SEEDS_QUICK
+    }
+}
+
 #[test]
 fn every_property_holds_for_every_seed() {
-    let seeds = if std::env::var_os("ANTES_SLOW").is_some() {
-        SEEDS_FULL
-    } else {
-        SEEDS_QUICK
-    };
+    let seeds = seeds();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut failures: Vec<_> = std::thread::scope(|scope| {
+        let seeds = &seeds;
         let workers: Vec<_> = (0..threads)
             .map(|worker| {
                 scope.spawn(move || {
-                    let seeds = (worker..seeds).step_by(threads as usize);
+                    let seeds = (seeds.start + worker..seeds.end).step_by(threads as usize);
                     let failures =
                         seeds.filter_map(|seed| broken(seed, None, false).map(|broken| (seed, broken)));
                     failures.take(3).collect::<Vec<_>>()
