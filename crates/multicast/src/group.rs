@@ -333,6 +333,8 @@ impl Group {
         let identity = Identity {
             service: SERVICE,
             version: env!("CARGO_PKG_VERSION"),
+            // Clients have a clock of their own here, which makes their port a process of its own.
+            process: Some(format!("{}.clients", settings.id).into()),
         };
         let server = tokio::spawn(serve(listener, identity, limits, shutdown.clone(), {
             let links = Arc::clone(&links);

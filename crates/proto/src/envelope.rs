@@ -353,7 +353,8 @@ pub struct Greeting {
     /// A text unique to this connection, over restarts of the server too; names the client's messages in traces.
     #[serde(default)]
     pub connection: String,
-    /// The server's process, where that is not the service: `P1` of a multicast group. Names what it sends in traces.
+    /// The process whose clock stamps what the server sends, where the service alone does not say it: `P1.clients` is the
+    /// client port of the multicast member P1. Names it in traces.
     #[serde(default)]
     pub process: Option<String>,
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 const ECHO: Identity = Identity {
     service: "echo",
     version: "1.2.3",
+    process: None,
 };
 
 #[derive(Deserialize)]

@@ -46,6 +46,7 @@ async fn start() -> Running {
     let identity = Identity {
         service: "mirror",
         version: "1",
+        process: None,
     };
     let served = tokio::spawn(serve(
         listener,

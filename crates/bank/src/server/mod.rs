@@ -40,6 +40,7 @@ use crate::store::{StoreError, StoreSettings};
 const IDENTITY: Identity = Identity {
     service: "bank",
     version: env!("CARGO_PKG_VERSION"),
+    process: None,
 };
 
 /// How a server is to be.

@@ -42,6 +42,7 @@ use crate::page;
 const IDENTITY: Identity = Identity {
     service: "chat",
     version: env!("CARGO_PKG_VERSION"),
+    process: None,
 };
 
 /// How a server is to be.

@@ -105,7 +105,7 @@ impl Session {
         Ok((Self { client }, events))
     }
 
-    /// The peer's process, `P1` say.
+    /// The process that answers, as traces name it: `P1.clients`, the client port of P1.
     #[must_use]
     pub fn process(&self) -> &str {
         self.client.greeting().process()

@@ -68,6 +68,7 @@ impl ScriptedPeer {
         let identity = Identity {
             service: SERVICE,
             version: "0",
+            process: None,
         };
         let handler = {
             let peer = Arc::clone(&peer);

@@ -20,12 +20,14 @@ use crate::limits;
 use crate::writer::LineWriter;
 
 /// What a server says of itself in the first line of every connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// `chat`, `bank`, `multicast`.
     pub service: &'static str,
     /// The version of the program.
     pub version: &'static str,
+    /// The process whose clock stamps what is sent, where the service alone does not say it. Names it in traces.
+    pub process: Option<Arc<str>>,
 }
 
 /// The bounds of one server.
@@ -108,7 +110,7 @@ where
             continue;
         };
         connection.admit(Box::new(admission));
-        greet(connection.outbox(), identity, &id);
+        greet(connection.outbox(), &identity, &id);
         tracing::info!(%peer, active, "new connection");
         metrics::counter!("connections_total").increment(1);
         metrics::gauge!("connections_active").increment(1);
@@ -144,14 +146,18 @@ pub fn raise_open_files_limit() -> io::Result<u64> {
     Ok(u64::MAX)
 }
 
-fn greet(outbox: &Outbox, identity: Identity, id: &str) {
+fn greet(outbox: &Outbox, identity: &Identity, id: &str) {
     let mut line = Vec::new();
-    LineWriter::upkeep(&mut line)
+    let writer = LineWriter::upkeep(&mut line)
         .text("service", identity.service)
         .number("protocol", u64::from(PROTOCOL))
         .text("version", identity.version)
-        .text("connection", id)
-        .end();
+        .text("connection", id);
+    let writer = match &identity.process {
+        Some(process) => writer.text("process", process),
+        None => writer,
+    };
+    writer.end();
     let _ = outbox.push_reply(line.into());
 }
 
