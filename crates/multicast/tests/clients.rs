@@ -51,7 +51,11 @@ async fn a_client_sends_and_watchers_see_it_once_and_from_where_they_ask() {
     let dialer = Dialer::Tcp(peer().await);
     let mut live = Watch::open(dialer.clone(), settings(), Since::Now).await.unwrap();
     let session = Session::attach(&dialer, settings()).await.unwrap();
-    assert_eq!(session.process(), "P1.clients", "what its stamps are named by in traces");
+    assert_eq!(
+        session.process(),
+        "P1.clients",
+        "what its stamps are named by in traces"
+    );
     let first = session.send("one").await.unwrap();
     assert_eq!((first.stamp, first.message.sequence), (1, 1));
     let second = session.send("two \u{1b}[2J").await.unwrap();

@@ -114,6 +114,9 @@ pub struct Have {
     pub stable: u64,
     /// Something up to this one was given up: by the retention bound, or because nobody has it any more.
     pub dropped: u64,
+    /// A former life of the member, whose state is lost, delivered every message up to this one: of these the member has
+    /// given up none.
+    pub had: u64,
     /// Skipped because nobody has it: ranges, both ends included.
     pub lost: Vec<(u64, u64)>,
     /// Received beyond `through`: ranges, both ends included, ascending.
@@ -138,7 +141,7 @@ pub struct Welcome {
     pub incarnation: u64,
     /// The greeter's incarnation.
     pub from: u64,
-    /// The latest Lamport time known of the member's former incarnations.
+    /// A Lamport time that is not before what the greeter knows the member's former incarnations to have sent or delivered.
     pub clock: u64,
     /// What the former incarnation had delivered, per stream.
     pub delivered: Vec<(StreamId, u64)>,

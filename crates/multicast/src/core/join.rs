@@ -32,6 +32,7 @@ impl Peer {
             delivered,
             stable,
             dropped,
+            had,
             last,
             messages,
         } in streams
@@ -54,6 +55,7 @@ impl Peer {
             stream.delivered = delivered.max(start);
             stream.stable = stable;
             stream.dropped = dropped;
+            stream.had = had;
             if id.origin == me && total {
                 stream.ended = Some(Ended {
                     by: self.incarnation,
@@ -101,6 +103,7 @@ impl Peer {
                 delivered: stream.delivered,
                 stable: stream.stable,
                 dropped: stream.dropped,
+                had: stream.had,
                 last: stream.ended.map(|ended| ended.last),
                 messages: (stream.base..=stream.top())
                     .filter_map(|sequence| stream.held(sequence))
@@ -178,18 +181,19 @@ impl Peer {
             .streams
             .iter()
             .filter(|stream| stream.id.incarnation < incarnation);
-        let clock = origin
-            .streams
-            .iter()
-            .map(|stream| stream.last_stamp)
-            .max()
-            .unwrap_or(0)
-            .max(origin.horizon);
+        let sent = origin.streams.iter().map(|stream| stream.last_stamp).max();
+        let mut clock = sent.unwrap_or(0).max(origin.horizon);
+        let delivered = self.whereabouts(member);
+        if delivered.iter().any(|&(_, through)| through > 0) {
+            // What its former self received it will not receive again, and in total order others wait for its clock to be past
+            // that. Whoever still waits has it, and greets with a clock that is.
+            clock = clock.max(self.clock);
+        }
         let welcome = Welcome {
             incarnation,
             from: self.incarnation,
             clock,
-            delivered: self.whereabouts(member),
+            delivered,
             former: former
                 .map(|stream| (stream.id.incarnation, stream.through))
                 .collect(),
@@ -238,7 +242,11 @@ impl Peer {
             let Some(index) = self.open(id) else { continue };
             // Every member knows another part of where the former self was. Each part holds the causes of what it holds, and so do
             // several together; one part alone, stream by stream, would not.
-            self.origins[id.origin.index()].streams[index].had(delivered);
+            let stream = &mut self.origins[id.origin.index()].streams[index];
+            stream.had(delivered);
+            if self.settings.order == Order::None {
+                stream.delivered = stream.through;
+            }
         }
         for &(incarnation, through) in &welcome.former {
             match self.former.iter_mut().find(|(known, _)| *known == incarnation) {

@@ -155,6 +155,8 @@ pub struct SavedStream {
     pub stable: u64,
     /// Something up to here was given up.
     pub dropped: u64,
+    /// A former self whose state is lost delivered everything up to here.
+    pub had: u64,
     /// The last sequence of a superseded stream, once told.
     pub last: Option<u64>,
     /// Messages kept, delivered or not, in ascending sequence, each with the Lamport time of its receive.

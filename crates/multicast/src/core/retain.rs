@@ -80,8 +80,8 @@ impl Peer {
                 for member in within_reach.iter() {
                     let view = &stream.views[member.index()];
                     can_be_had |= view.can_give(next);
-                    if view.dropped >= next {
-                        dropped = dropped.min(view.dropped);
+                    if let Some(gave_up) = view.gave_up(next) {
+                        dropped = dropped.min(gave_up);
                     }
                 }
                 if stream.stable >= next {

@@ -42,6 +42,7 @@ impl Peer {
                     purged: stream.purged(),
                     stable: stream.stable,
                     dropped: stream.dropped,
+                    had: stream.had,
                     lost: stream.lost(),
                     beyond: stream.beyond(),
                     ended: stream.ended,
@@ -92,8 +93,8 @@ impl Peer {
         if wanted {
             self.greet(from, status.incarnation, out);
         }
-        self.take_haves(from, status, first);
-        self.links[place].listed = self.takes_data_of(from);
+        let all = self.take_haves(from, status, first);
+        self.links[place].listed = all && self.takes_data_of(from);
         if self.settings.order == Order::Total {
             self.take_promises(from, status);
         }
@@ -119,11 +120,16 @@ impl Peer {
         self.release_all(out);
     }
 
-    /// Takes what a member has, stream by stream.
-    fn take_haves(&mut self, from: Member, status: &Status, first: bool) {
+    /// Takes what a member has, stream by stream. False when something must wait for this peer to find its place.
+    fn take_haves(&mut self, from: Member, status: &Status, first: bool) -> bool {
         let place = from.index();
+        let mut all = true;
         for have in &status.streams {
-            if have.stream.origin.index() >= self.settings.members || !self.takes_have_of(from, have) {
+            if have.stream.origin.index() >= self.settings.members {
+                continue;
+            }
+            if !self.takes_have_of(from, have) {
+                all = false;
                 continue;
             }
             let Some(index) = self.open(have.stream) else {
@@ -143,6 +149,7 @@ impl Peer {
             view.delivered = view.delivered.max(have.delivered);
             view.purged = view.purged.max(have.purged);
             view.dropped = view.dropped.max(have.dropped);
+            view.had = view.had.max(have.had);
             view.lost.clone_from(&have.lost);
             stream.stable = stream.stable.max(have.stable);
             if total
@@ -165,6 +172,7 @@ impl Peer {
             }
         }
         self.recount();
+        all
     }
 
     /// A peer without its place learns of streams from welcomes, which say where it stands in them.

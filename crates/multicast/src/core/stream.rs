@@ -46,6 +46,7 @@ pub(super) struct View {
     pub(super) delivered: u64,
     pub(super) purged: u64,
     pub(super) dropped: u64,
+    pub(super) had: u64,
     pub(super) lost: Vec<(u64, u64)>,
     pub(super) beyond: Vec<(u64, u64)>,
     /// The next sequence to send to it.
@@ -65,6 +66,7 @@ impl Default for View {
             delivered: 0,
             purged: 0,
             dropped: 0,
+            had: 0,
             lost: Vec::new(),
             beyond: Vec::new(),
             cursor: 1,
@@ -90,6 +92,11 @@ impl View {
     /// Whether the member is known to be able to give `sequence`.
     pub(super) fn can_give(&self, sequence: u64) -> bool {
         sequence > self.purged && self.has(sequence) && !within(&self.lost, sequence)
+    }
+
+    /// How far the member has given up `next` and what follows it.
+    pub(super) fn gave_up(&self, next: u64) -> Option<u64> {
+        (self.dropped >= next && self.had < next).then_some(self.dropped)
     }
 
     /// The first sequence from `next` on that the member is known to be able to give.
@@ -128,6 +135,8 @@ pub(super) struct Stream {
     pub(super) stable: u64,
     /// Something up to here was given up.
     pub(super) dropped: u64,
+    /// A former self, whose state is lost, delivered everything up to here: what of it is not here was not given up.
+    pub(super) had: u64,
     /// How many slots are [`Slot::Missed`].
     missed: usize,
     /// The stamp of the message at `through`: later ones have larger stamps.
@@ -168,6 +177,7 @@ impl Stream {
             delivered: start,
             stable: 0,
             dropped: 0,
+            had: 0,
             missed: 0,
             last_stamp: 0,
             ended: None,
@@ -311,6 +321,7 @@ impl Stream {
     /// received is kept for others.
     pub(super) fn had(&mut self, last: u64) {
         if last > self.delivered {
+            self.had = last;
             // What this life delivered and has not declared yet stays to be declared.
             let all_declared = self.declared >= self.delivered;
             self.skip(last);

@@ -217,8 +217,8 @@ struct StatusLine {
 struct HaveLine {
     /// origin, incarnation
     of: (u8, u64),
-    /// through, delivered, purged, stable, dropped
-    at: (u64, u64, u64, u64, u64),
+    /// through, delivered, purged, stable, dropped, had
+    at: (u64, u64, u64, u64, u64, u64),
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lost: Vec<(u64, u64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -256,6 +256,7 @@ impl From<&Status> for StatusLine {
                 have.purged,
                 have.stable,
                 have.dropped,
+                have.had,
             ),
             lost: have.lost.clone(),
             beyond: have.beyond.clone(),
@@ -283,7 +284,7 @@ impl StatusLine {
             sent,
         };
         let have = |line: HaveLine| {
-            let (through, delivered, purged, stable, dropped) = line.at;
+            let (through, delivered, purged, stable, dropped, had) = line.at;
             Some(Have {
                 stream: stream_id(line.of.0, line.of.1, members)?,
                 through,
@@ -291,6 +292,7 @@ impl StatusLine {
                 purged,
                 stable,
                 dropped,
+                had,
                 lost: line.lost,
                 beyond: line.beyond,
                 ended: line.ended.map(|(by, last)| Ended { by, last }),
@@ -391,6 +393,7 @@ mod tests {
             purged: 3,
             stable: 4,
             dropped: 5,
+            had: 6,
             lost: vec![(1, 2)],
             beyond: vec![(7, 9)],
             ended: Some(Ended { by: 2, last: 9 }),
