@@ -108,12 +108,18 @@ fn run(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreError> {
     let mut spare = Vec::new();
     loop {
         let mut book = shared.book();
-        while book.gathered.count == 0 {
+        while book.gathered.count == 0 && shared.stamps.wanted().is_none() {
             if book.state != State::Serving {
                 drop(book);
                 return save(shared, store);
             }
             book = shared.work.wait(book).expect("nobody panics with the book open");
+        }
+        if let Some(through) = shared.stamps.wanted() {
+            drop(book);
+            store.reserve_stamps(through)?;
+            shared.stamps.grant(through);
+            continue;
         }
         let next = Gathered {
             bytes: spare,
@@ -153,6 +159,9 @@ fn run(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreError> {
 
 /// Keeps the ledger for the next start, where that saves time. Nothing is gathered and nothing comes any more.
 fn save(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreError> {
+    if let Some(last) = shared.stamps.given_back() {
+        store.reserve_stamps(last)?;
+    }
     if store.unsaved() >= SNAPSHOT_AT_CLOSE_ENTRIES {
         let book = shared.book();
         if let Err(error) = store.save(&book.ledger) {
@@ -171,5 +180,6 @@ fn fail(shared: &Shared) {
     book.gathered.commit.settle(FAILED);
     drop(book);
     shared.room.notify_waiters();
+    shared.stamps.fail();
     shared.failed.send_replace(true);
 }

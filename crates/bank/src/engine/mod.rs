@@ -17,6 +17,7 @@
 //! fails, nothing is acknowledged any more.
 
 mod committer;
+mod stamps;
 mod statement;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,7 @@ use crate::ledger::{Account, Index, Ledger, Moment, Operation, Outcome, Refusal,
 use crate::limits::PENDING_BYTES_MAX;
 use crate::store::{ReadEntries, Store, StoreError};
 use committer::Commit;
+use stamps::Stamps;
 
 /// In which order requests are served that wait for one account: by Lamport time, then by client.
 pub type Turn = (u64, u64);
@@ -57,6 +59,8 @@ struct Shared {
     entries: Arc<dyn ReadEntries>,
     committer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     failed: watch::Sender<bool>,
+    stamps: Stamps,
+    first_time: u64,
 }
 
 struct Book {
@@ -146,6 +150,7 @@ impl Bank {
     ///
     /// [`StoreError::Io`] when the system has no thread for it.
     pub fn start(store: impl Store + 'static, ledger: Ledger) -> Result<Self, StoreError> {
+        let ledger_time = ledger.lamport();
         let shared = Arc::new(Shared {
             locks: ledger.accounts().iter().map(|_| OrderedLock::new(())).collect(),
             index: ledger.index(),
@@ -161,6 +166,8 @@ impl Bank {
             room: Notify::new(),
             committer: Mutex::new(None),
             failed: watch::Sender::new(false),
+            first_time: ledger_time.max(store.stamps()),
+            stamps: Stamps::reserved_through(store.stamps()),
         });
         let committer = committer::spawn(Arc::clone(&shared), Box::new(store))?;
         *shared.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(committer);
@@ -177,12 +184,6 @@ impl Bank {
     #[must_use]
     pub fn account(&self, slot: Slot) -> Account {
         self.shared.book().ledger.account(slot).clone()
-    }
-
-    /// The largest Lamport time in the journal.
-    #[must_use]
-    pub fn lamport(&self) -> u64 {
-        self.shared.book().ledger.lamport()
     }
 
     /// How many accounts there are, closed ones included.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::amount::Amount;
+use crate::limits::STAMPS_AHEAD;
 use crate::pin::{PIN_HASH_BYTES, PinHash};
 use crate::store::{Batch, FileStore, StoreSettings};
 
@@ -46,7 +47,7 @@ fn ledger(accounts: u64) -> (Ledger, Vec<u8>, u32) {
     (ledger, bytes, chain)
 }
 
-/// A store that waits for a word before each append.
+/// A store that waits for a word before each append and each reservation of stamps, which it announces as a batch of none.
 struct Gate {
     word: mpsc::Receiver<Result<(), StoreError>>,
     batches: mpsc::Sender<u32>,
@@ -80,6 +81,15 @@ impl Store for Gate {
 
     fn entry_chain(&self) -> u32 {
         self.chain
+    }
+
+    fn stamps(&self) -> u64 {
+        0
+    }
+
+    fn reserve_stamps(&mut self, _: u64) -> Result<(), StoreError> {
+        self.batches.send(0).unwrap();
+        self.word.recv().unwrap_or(Ok(()))
     }
 }
 
@@ -190,6 +200,50 @@ async fn closing_makes_durable_what_is_gathered() {
         .unwrap();
     assert!(one.durable().await.is_ok() && two.durable().await.is_ok());
     assert!(bank.execute((3, 1), &transfer(0, 1, 5), None, NOW).await.is_err());
+}
+
+#[tokio::test]
+async fn no_stamp_is_sent_before_the_disk_knows_of_it() {
+    let (bank, say, reservations) = gated();
+    let mut first = std::pin::pin!(bank.may_send(1));
+    assert!(is_pending(first.as_mut()));
+    say.send(Ok(())).unwrap();
+    assert_eq!(first.await, Ok(()));
+    // Half of what is reserved is used without a word; then more is asked for, and nobody waits for it.
+    assert!(!is_pending(std::pin::pin!(bank.may_send(STAMPS_AHEAD / 2))));
+    assert_eq!(reservations.try_iter().count(), 1);
+    assert!(!is_pending(std::pin::pin!(bank.may_send(STAMPS_AHEAD / 2 + 1))));
+    assert_eq!(reservations.recv(), Ok(0));
+    let leap = STAMPS_AHEAD * 10;
+    let mut leaps = std::pin::pin!(bank.may_send(leap));
+    assert!(is_pending(leaps.as_mut()));
+    say.send(Ok(())).unwrap();
+    say.send(Ok(())).unwrap();
+    assert_eq!(leaps.await, Ok(()));
+    let mut fails = std::pin::pin!(bank.may_send(leap * 2));
+    assert!(is_pending(fails.as_mut()));
+    say.send(Err(StoreError::Poisoned)).unwrap();
+    bank.failed().await;
+    assert_eq!(fails.await, Err(Unavailable));
+    assert!(bank.close().is_err());
+}
+
+#[tokio::test]
+async fn stamps_are_given_back_when_nobody_uses_them_any_more() {
+    let place = tempfile::tempdir().unwrap();
+    let bank = on_disk(place.path(), 2);
+    let begun = bank.lamport();
+    bank.may_send(begun + 7).await.unwrap();
+    bank.close().unwrap();
+    drop(bank);
+    let bank = on_disk(place.path(), 2);
+    assert!(bank.lamport() >= begun + 7, "{}", bank.lamport());
+    let used = bank.lamport() + 9;
+    bank.may_send(used).await.unwrap();
+    bank.give_back_stamps_after(used);
+    bank.close().unwrap();
+    drop(bank);
+    assert_eq!(on_disk(place.path(), 2).lamport(), used);
 }
 
 fn on_disk(place: &std::path::Path, accounts: u64) -> Bank {

@@ -216,6 +216,10 @@ impl Server {
             tracing::warn!("connections were still busy after the grace period and were cut off");
         }
         let bank = shared.bank.clone();
+        if in_order {
+            // Nobody is left who could be sent anything.
+            bank.give_back_stamps_after(shared.clock.now());
+        }
         tokio::task::spawn_blocking(move || bank.close())
             .await
             .expect("closing the bank does not panic")?;
@@ -250,6 +254,14 @@ impl Server {
         let bank = tokio::task::spawn_blocking(open)
             .await
             .expect("opening the data does not panic")?;
+        // So that nobody has to wait for the first reservation, and a disk that does not take it is known at once.
+        if bank.may_send(bank.lamport() + 1).await.is_err() {
+            let failed = tokio::task::spawn_blocking(move || bank.close()).await;
+            return Err(failed
+                .expect("closing the bank does not panic")
+                .expect_err("its store failed")
+                .into());
+        }
         let guard = Guard::new(settings.wrong_pins_per_account, settings.wrong_pins_per_address);
         let mut limits = settings.limits;
         limits.connection.line_bytes_max = limits.connection.line_bytes_max.min(STRANGER_LINE_BYTES_MAX);

@@ -435,7 +435,10 @@ impl Session {
         }
         let lamport = send(&shared, "error", &[]);
         self.told = lamport;
-        Ok(self.connection.refuse(lamport, &refusal))
+        match self.connection.write_while(shared.bank.may_send(lamport)).await? {
+            Ok(()) => Ok(self.connection.refuse(lamport, &refusal)),
+            Err(Unavailable) => Ok(false),
+        }
     }
 
     /// In which order this request is served among those that wait for the same account.
@@ -461,6 +464,7 @@ impl Session {
             return Ok(());
         }
         let answers = std::mem::take(&mut self.answers);
+        let (shared, latest) = (Arc::clone(&self.shared), self.told);
         let mut lines = Vec::with_capacity(answers.len() * 96);
         let write = async {
             for Answer { id, lamport, body } in answers {
@@ -468,6 +472,10 @@ impl Session {
                     Ok(body) => body.write(&mut lines, lamport, id),
                     Err(_) => LineWriter::error_reply(&mut lines, lamport, id, &unavailable()),
                 }
+            }
+            // Without a stamp there is no message: who waits sees the connection end, as the bank is about to.
+            if shared.bank.may_send(latest).await.is_err() {
+                lines.clear();
             }
         };
         self.connection.write_while(write).await?;

@@ -9,6 +9,7 @@ use super::journal::{Cursor, Journal, Marks, prepare, segment_name};
 use super::scan::{End, Visit, scan};
 use super::sector::SECTOR_BYTES;
 use super::snapshot::{self, Snapshot};
+use super::stamps::{STAMPS_FILE, Stamps};
 use super::{Batch, ReadEntries, Store, StoreError};
 use crate::ledger::Ledger;
 use crate::limits;
@@ -38,6 +39,7 @@ impl Default for StoreSettings {
 pub struct FileStore {
     // Dropped before `disk`, whose lock must outlive every write.
     journal: Journal,
+    stamps: Stamps,
     disk: Arc<dyn Disk>,
     settings: StoreSettings,
     /// The entry that the newest snapshot ends with.
@@ -80,7 +82,9 @@ impl FileStore {
         }
         let first_segment = segment_name(1);
         if !names.contains(&first_segment) {
-            let ours = |name: &&String| name.starts_with("journal-") || name.starts_with("snapshot-");
+            let ours = |name: &&String| {
+                name.starts_with("journal-") || name.starts_with("snapshot-") || *name == STAMPS_FILE
+            };
             if let Some(orphan) = names.iter().filter(ours).find(|name| !name.ends_with(".new")) {
                 return Err(StoreError::damaged(
                     &first_segment,
@@ -90,6 +94,7 @@ impl FileStore {
             }
             prepare(&*disk, 1, settings.segment_bytes)?;
         }
+        let stamps = Stamps::open(&*disk, &names)?;
         let Snapshot {
             cursor,
             mut ledger,
@@ -117,6 +122,7 @@ impl FileStore {
         )?;
         let mut store = Self {
             journal,
+            stamps,
             disk,
             settings,
             snapshot_entry,
@@ -184,6 +190,14 @@ impl Store for FileStore {
     fn entry_chain(&self) -> u32 {
         self.journal.cursor().entry_chain
     }
+
+    fn stamps(&self) -> u64 {
+        self.stamps.mark()
+    }
+
+    fn reserve_stamps(&mut self, through: u64) -> Result<(), StoreError> {
+        self.stamps.move_to(&*self.disk, through)
+    }
 }
 
 impl Drop for FileStore {
@@ -208,6 +222,10 @@ pub(crate) fn examine(directory: &Path, visit: Visit<'_>) -> Result<Ledger, Stor
         std::io::ErrorKind::WouldBlock => StoreError::Locked,
         _ => StoreError::io("lock", &directory.display().to_string())(error),
     })?;
+    let names = disk
+        .list()
+        .map_err(StoreError::io("list", "the data directory"))?;
+    Stamps::open(&disk, &names)?;
     let whole = scan(&disk, Cursor::START, None, &mut Marks::default(), visit)?;
     let Snapshot {
         cursor,

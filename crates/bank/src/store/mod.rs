@@ -31,6 +31,7 @@
 //! - `journal-0000000001`, …: segments, one after the other, never changed where they were written, never deleted: they
 //!   are the statements, the audit and the memory of the idempotency keys.
 //! - `snapshot-…`: the ledger after that entry, so that a start replays only what came later. Can be deleted.
+//! - `stamps`: how far Lamport times are reserved, so that none comes back after a crash ([`stamps`]).
 //! - `lock`: locked by the process that has the directory open.
 //!
 //! # What is believed of the disk
@@ -48,6 +49,7 @@ mod sector;
 #[cfg(test)]
 mod sim;
 mod snapshot;
+mod stamps;
 #[cfg(test)]
 mod tests;
 
@@ -84,6 +86,17 @@ pub trait Store: Send {
 
     /// The checksum of the last entry, which the next one's begins with.
     fn entry_chain(&self) -> u32;
+
+    /// The last Lamport time that may be sent, 0 if none was ever reserved.
+    fn stamps(&self) -> u64;
+
+    /// Reserves the Lamport times up to `through`; durable when this returns. A lower mark than before gives back
+    /// what was not used.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing may be sent beyond the mark that stood before.
+    fn reserve_stamps(&mut self, through: u64) -> Result<(), StoreError>;
 }
 
 /// Reads single entries, from any thread.

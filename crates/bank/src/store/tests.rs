@@ -80,7 +80,11 @@ fn execute(ledger: &mut Ledger, operation: &Operation, chain: u32) -> (Vec<u8>, 
     (bytes, chain)
 }
 
-/// Runs the script's batches from the ledger's state on; returns the number of the last acknowledged entry.
+/// Lamport times that the script uses for each entry.
+const STAMPS_PER_ENTRY: u64 = 100;
+
+/// Runs the script's batches from the ledger's state on, each after reserving its stamps; returns the number of the last
+/// acknowledged entry.
 fn run(disk: &SimDisk) -> (u64, Option<StoreError>) {
     let (mut store, mut ledger) = match FileStore::open_on(Arc::new(disk.clone()), SETTINGS) {
         Ok(opened) => opened,
@@ -108,6 +112,9 @@ fn run(disk: &SimDisk) -> (u64, Option<StoreError>) {
             bytes: &bytes,
             entry_chain: chain,
         };
+        if let Err(error) = store.reserve_stamps(ledger.last_entry() * STAMPS_PER_ENTRY) {
+            return (acknowledged, Some(error));
+        }
         if let Err(error) = store.append(&batch) {
             let again = store.append(&batch);
             assert!(
@@ -128,9 +135,15 @@ fn run(disk: &SimDisk) -> (u64, Option<StoreError>) {
 /// Opens the disk and checks that it shows a state that was, with everything acknowledged.
 fn check_recovers(disk: &SimDisk, acknowledged: u64, case: &str) -> Result<u64, String> {
     let (after_entry, after_batch) = truth();
-    let (_, ledger) =
+    let (store, ledger) =
         FileStore::open_on(Arc::new(disk.clone()), SETTINGS).map_err(|e| format!("{case}: {e}"))?;
     let found = ledger.last_entry();
+    if store.stamps() < found.max(acknowledged) * STAMPS_PER_ENTRY {
+        return Err(format!(
+            "{case}: stamps are reserved through {} only, with {acknowledged} entries acknowledged and {found} there",
+            store.stamps()
+        ));
+    }
     if found < acknowledged {
         return Err(format!(
             "{case}: {acknowledged} entries were acknowledged, {found} are there"

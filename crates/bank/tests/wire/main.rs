@@ -22,4 +22,5 @@ mod crashes;
 mod keys;
 mod pins;
 mod sample_session;
+mod stamps;
 mod support;

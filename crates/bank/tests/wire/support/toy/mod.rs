@@ -42,6 +42,8 @@ pub(crate) enum Plant {
     TakesAnyAmount,
     /// An unknown account is refused faster than a wrong PIN.
     TellsUnknownAccounts,
+    /// A crash sets the clock back to zero.
+    RepeatsStamps,
     /// Wrong PINs are never limited.
     NeverLimits,
     /// Wrong PINs from one address lock the account for all.
@@ -135,6 +137,9 @@ impl Subject for Toy {
             .for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
         if let Some(durable) = state.durable.take() {
             state.books = durable;
+        }
+        if self.shared.plant == Plant::RepeatsStamps {
+            state.time = 0;
         }
         if self.shared.plant == Plant::TearsTransfers {
             state.books.tear();
