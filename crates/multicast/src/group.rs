@@ -38,16 +38,16 @@ use bytes::Bytes;
 use lamport::ProcessId;
 use lamport::trace::Tracer;
 use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown, serve};
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::client::{MessageName, SERVICE, Status};
 use crate::core::{Memory, Order, Peer, Settings};
-use crate::driver::engine::{Engine, Local, ToEngine};
+use crate::driver::engine::Engine;
 use crate::driver::identity::{DataError, Incarnation};
 use crate::driver::link::{ClientPort, Links, link_settings};
+use crate::driver::node::Node;
 use crate::group_file::Members;
-use crate::limits::{DATA_BYTES_MAX, ENGINE_QUEUE, EVENTS_QUEUE};
+use crate::limits::DATA_BYTES_MAX;
 use crate::members::Member;
 
 /// What a member is started with.
@@ -257,9 +257,7 @@ pub struct Group {
     links: Arc<Links>,
     address: SocketAddr,
     door: MemoryConnector,
-    events: mpsc::Receiver<Vec<Event>>,
-    end: Option<oneshot::Sender<()>>,
-    engine: Option<JoinHandle<()>>,
+    clock: Option<JoinHandle<()>>,
     server: Option<JoinHandle<bool>>,
     dials: Vec<JoinHandle<()>>,
     shutdown: Shutdown,
@@ -269,8 +267,7 @@ pub struct Group {
 /// Sends, from any task. Cloning is cheap.
 #[derive(Clone)]
 pub struct Handle {
-    local: mpsc::Sender<Local>,
-    engine: mpsc::Sender<ToEngine>,
+    node: Arc<Node>,
     id: ProcessId,
 }
 
@@ -302,20 +299,14 @@ impl Group {
             incarnation: incarnation.number,
             ..Memory::default()
         };
-        let (to_engine, from_links) = mpsc::channel(ENGINE_QUEUE);
-        let (to_local, local) = mpsc::channel(EVENTS_QUEUE);
-        let (to_application, events) = mpsc::channel(EVENTS_QUEUE);
-        let (end, ended) = oneshot::channel();
         let members = Arc::new(settings.members.clone());
-        let engine = Engine::new(
-            Peer::new(core, memory),
-            members,
-            settings.order,
-            settings.tracer.clone(),
-            to_application,
-        );
-        let engine = engine.tell_sends(settings.tell_sends);
-        let engine = tokio::spawn(engine.run(from_links, local, ended));
+        let peer = Peer::new(core, memory);
+        let engine = Engine::new(peer, members, settings.order, settings.tracer.clone());
+        let node = Node::new(engine.tell_sends(settings.tell_sends));
+        let clock = tokio::spawn({
+            let node = Arc::clone(&node);
+            async move { node.keep_time().await }
+        });
         let shutdown = settings.shutdown;
         let links = Arc::new(Links {
             members: settings.members,
@@ -323,7 +314,7 @@ impl Group {
             order: settings.order,
             incarnation: incarnation.number,
             secret: settings.secret,
-            engine: to_engine.clone(),
+            node: Arc::clone(&node),
             clients: OnceLock::new(),
             shutdown: shutdown.clone(),
             sessions: AtomicU64::new(1),
@@ -345,16 +336,13 @@ impl Group {
             .collect();
         Ok(Self {
             handle: Handle {
-                local: to_local,
-                engine: to_engine,
+                node,
                 id: settings.id,
             },
             links,
             address,
             door,
-            events,
-            end: Some(end),
-            engine: Some(engine),
+            clock: Some(clock),
             server: Some(server),
             dials,
             shutdown,
@@ -406,16 +394,22 @@ impl Group {
     /// Take them in another task than the one that [sends](Handle::send): a member whose deliveries nobody takes stops taking
     /// frames after a while, and then no send goes through either.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
-        self.events.recv().await
+        let mut events = Vec::new();
+        self.next_into(&mut events).await.then_some(events)
+    }
+
+    /// Puts the [next](Self::next) events into `events`, in place of what it held: who gives back the same vector again and
+    /// again spares the member the making of new ones. False once the member has left. Cancel safe.
+    pub async fn next_into(&mut self, events: &mut Vec<Event>) -> bool {
+        self.handle.node.take(events).await
     }
 
     /// Leaves: what is queued is still written to the members linked, within the grace period of the limits.
     pub async fn leave(mut self) {
-        self.events.close();
-        drop(self.end.take());
-        if let Some(engine) = self.engine.take() {
+        self.handle.node.leave();
+        if let Some(clock) = self.clock.take() {
             // It ends by itself once told; a panic of it has been printed.
-            let _ = engine.await;
+            let _ = clock.await;
         }
         self.shutdown.begin();
         if let Some(server) = self.server.take() {
@@ -429,6 +423,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        self.handle.node.leave();
         self.shutdown.begin();
     }
 }
@@ -457,21 +452,12 @@ impl Handle {
         if let Some(long) = data.iter().find(|data| data.len() > DATA_BYTES_MAX) {
             return Err(SendError::TooLong(long.len()));
         }
-        let (reply, sent) = oneshot::channel();
-        let local = Local {
-            sent: Vec::with_capacity(data.len()),
-            data,
-            reply,
-        };
-        self.local.send(local).await.map_err(|_| SendError::Left)?;
-        sent.await.map_err(|_| SendError::Left)?
+        self.node.send(data).await
     }
 
     /// How the member is; `None` once it has left.
     pub async fn status(&self) -> Option<Status> {
-        let (reply, status) = oneshot::channel();
-        self.engine.send(ToEngine::Status(reply)).await.ok()?;
-        status.await.ok()
+        self.node.status()
     }
 
     /// Whose handle this is.

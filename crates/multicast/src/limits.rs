@@ -91,13 +91,13 @@ pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Pauses between attempts to reach a member: the first, and the longest.
 pub const RECONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Batches of frames that wait for the engine, over all links. Beyond it links stop reading.
-pub const ENGINE_QUEUE: usize = 64;
+/// Events that wait for the application. Beyond it links stop reading and sends wait.
+pub const INBOX_EVENTS_MAX: usize = 16 * 1024;
 
-/// Batches of events that wait for the application. Beyond it the peer takes no more frames.
-pub const EVENTS_QUEUE: usize = 64;
+/// The same bound in bytes of payload.
+pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Messages of the application that enter the core between two looks at the links.
+/// Messages of the application that enter the core before others get at it.
 pub const LOCAL_BATCH_MAX: usize = 512;
 
 /// Deliveries kept for watchers that come back.

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use proto::net::{Backoff, Connection, ConnectionSettings, Dialer, OutboxLimits, Shutdown, Turn};
 use proto::{LineWriter, Refusal, WireError, codes};
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::engine::ToEngine;
 use super::handshake::{self, Hello, Side};
+use super::node::Node;
 use super::wire::{self, NotAFrame};
 use crate::core::Order;
 use crate::group_file::Members;
@@ -41,7 +41,7 @@ pub(crate) struct Links {
     pub(crate) order: Order,
     pub(crate) incarnation: u64,
     pub(crate) secret: Option<Vec<u8>>,
-    pub(crate) engine: mpsc::Sender<ToEngine>,
+    pub(crate) node: Arc<Node>,
     pub(crate) clients: OnceLock<Arc<dyn ClientPort>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) sessions: AtomicU64,
@@ -289,22 +289,16 @@ impl Links {
         let id = self.members.id(member);
         wire.connection.set_line_bytes_max(FRAME_BYTES_MAX);
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
-        // The engine holds the other end as long as this is the link to the member.
+        // The node holds the other end as long as this is the link to the member.
         let (hold, mut held) = oneshot::channel::<()>();
-        let up = ToEngine::LinkUp {
-            member,
-            session,
-            incarnation,
-            outbox: wire.connection.outbox().clone(),
-            hold,
-        };
-        if self.engine.send(up).await.is_err() {
+        let outbox = wire.connection.outbox().clone();
+        if !self.node.link_up(member, session, incarnation, outbox, hold) {
             return;
         }
         tracing::info!(member = %id, incarnation, "linked");
         let why = self.carry(&mut wire, member, session, &mut held).await;
         tracing::info!(member = %id, "link is over: {why}");
-        let _ = self.engine.send(ToEngine::LinkDown { member, session }).await;
+        self.node.link_down(member, session);
         let _ = tokio::time::timeout(FAREWELL_TIME, wire.connection.finish()).await;
     }
 
@@ -323,17 +317,11 @@ impl Links {
             }
         }
         loop {
-            if !frames.is_empty() {
-                let frames = ToEngine::Frames {
-                    member,
-                    session,
-                    frames: std::mem::take(&mut frames),
-                };
-                match wire.connection.write_while(self.engine.send(frames)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return "this peer ends".to_owned(),
-                    Err(closed) => return closed.to_string(),
-                }
+            if !frames.is_empty() && !self.node.frames(member, session, &mut frames) {
+                return "this peer ends".to_owned();
+            }
+            if let Err(closed) = wire.connection.write_while(self.node.room()).await {
+                return closed.to_string();
             }
             let turn = tokio::select! {
                 turn = tokio::time::timeout(LINK_SILENCE_MAX, wire.connection.turn()) => turn,
@@ -357,7 +345,7 @@ impl Links {
                 }
                 // Frames were refused by the full outbox: a new link starts from what the member has.
                 Ok(Turn::Drained) => return "it could not keep up".to_owned(),
-                // The engine says farewell first, then lets go of the link.
+                // The node says farewell first, then lets go of the link.
                 Ok(Turn::ShuttingDown) => {
                     let _ = tokio::time::timeout(FAREWELL_TIME, &mut *held).await;
                     return "this peer ends".to_owned();

@@ -1,14 +1,18 @@
-//! What surrounds the core: frames as lines, proven links to every member, one task that owns the state machine.
+//! What surrounds the core: frames as lines, proven links to every member, one engine that owns the state machine.
 //!
 //! ```text
-//!  link task ──frames──▶ engine task (owns Peer) ──deliveries──▶ the application
-//!      ▲                        │
-//!      └──────── outbox ◀───────┘            one link task per member, each with its own outbox:
-//!                                            a slow member holds nobody else up
+//!  socket ──▶ link task ──frames──▶ ┌ node ───────────┐ ──events──▶ inbox ──▶ the application
+//!                                   │ engine and Peer,│
+//!  the application ──messages─────▶ │ behind one lock │ ──lines───▶ outboxes ──▶ sockets
+//!                                   └─────────────────┘
 //! ```
+//!
+//! One link task and one outbox per member: a slow member holds nobody else up. Nothing waits while it holds the lock.
 
 pub(crate) mod engine;
 pub(crate) mod handshake;
 pub(crate) mod identity;
+pub(crate) mod inbox;
 pub(crate) mod link;
+pub(crate) mod node;
 pub(crate) mod wire;

@@ -1,0 +1,120 @@
+//! What the engine does of what the core wants done: lines for the links, events for the application.
+
+use bytes::Bytes;
+use proto::net::Pushed;
+
+use super::Engine;
+use crate::core::Output;
+use crate::core::frame::{Frame, Message};
+use crate::driver::wire;
+use crate::group::{Delivery, Event};
+use crate::members::MemberSet;
+
+/// Room kept for lines that are not yet given to the links, in bytes.
+const LINES_KEPT: usize = 64 * 1024;
+
+impl Engine {
+    /// Does what the core wants done, in its order. It is `at` on the wall clock.
+    pub(super) fn act(&mut self, at: u64) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Send(to, frame) => self.queue(to, &frame),
+                Output::Deliver { message, time, later } => self.deliver(message, time, later, at),
+                Output::Missed { stream, from, to } => {
+                    self.trace_missed(stream.origin, stream.incarnation, from, to);
+                    let origin = self.members.id(stream.origin).clone();
+                    tracing::warn!(%origin, from, to, "messages are out of reach: nobody keeps them any more");
+                    let incarnation = stream.incarnation;
+                    self.events.push(Event::Missed {
+                        from: origin,
+                        incarnation,
+                        first: from,
+                        last: to,
+                    });
+                }
+                Output::Suspected(member) => {
+                    self.suspected.insert(member);
+                    tracing::warn!(member = %self.members.id(member), "suspected: nothing was heard of it");
+                    self.events
+                        .push(Event::Suspected(self.members.id(member).clone()));
+                }
+                Output::Trusted(member) => {
+                    self.suspected.remove(member);
+                    tracing::info!(member = %self.members.id(member), "heard again");
+                    self.events.push(Event::Trusted(self.members.id(member).clone()));
+                }
+                Output::Waiting(members) => {
+                    self.waiting = members;
+                    let ids = self.ids(members);
+                    if ids.is_empty() {
+                        tracing::info!("total order goes on");
+                    } else {
+                        tracing::warn!(members = ?ids, "total order waits for members that are away");
+                    }
+                    self.events.push(Event::Waiting(ids));
+                }
+                Output::Refused(refusal) => {
+                    tracing::warn!(
+                        "refused: {refusal}; hint: every member needs its own --id and the same --group"
+                    );
+                    self.events.push(Event::Refused(refusal.to_string()));
+                }
+            }
+        }
+        self.outputs = outputs;
+    }
+
+    /// Gives the links the lines written so far.
+    pub(super) fn push_lines(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let room = Vec::with_capacity(self.lines.len().min(LINES_KEPT));
+        let chunk = Bytes::from(std::mem::replace(&mut self.lines, room));
+        for member in self.lines_to.iter() {
+            if let Some(link) = &self.links[member.index()] {
+                match link.outbox.push(chunk.clone()) {
+                    Pushed::Taken | Pushed::Pressing => {}
+                    // The link's task notices both, and the link begins anew.
+                    Pushed::Full | Pushed::Closed => {}
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, message: Message, time: u64, later: bool, at: u64) {
+        self.delivered += 1;
+        let stream = message.id.stream;
+        let own = stream.origin == self.peer.me();
+        if self.tracer.is_on() {
+            self.trace_delivery(&message, time, later, own);
+        }
+        self.events.push(Event::Delivered(Delivery {
+            from: self.members.id(stream.origin).clone(),
+            incarnation: stream.incarnation,
+            sequence: message.id.sequence,
+            data: message.data,
+            stamp: message.stamp,
+            received: time,
+            at,
+            own,
+            later,
+        }));
+    }
+
+    /// Writes the frame behind those for the same members.
+    fn queue(&mut self, to: MemberSet, frame: &Frame) {
+        if to != self.lines_to {
+            self.push_lines();
+            self.lines_to = to;
+        }
+        let sent = to.len() as u64;
+        if matches!(frame, Frame::Data(_)) {
+            self.frames.payload_sent += sent;
+        } else {
+            self.frames.control_sent += sent;
+        }
+        wire::write(&mut self.lines, frame, &self.members);
+    }
+}

@@ -1,0 +1,287 @@
+//! What surrounds the state machine: feeds it links, frames and the application's messages, and does what it says.
+//!
+//! The engine waits for nothing and writes to no socket: [`Node`](super::node::Node) puts it behind a lock, and does
+//! [what is left](Afterwards) once the lock is free. What one batch of inputs causes is encoded once and given to each link in
+//! one piece.
+
+mod act;
+mod report;
+mod traced;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use lamport::ProcessId;
+use lamport::trace::Tracer;
+use proto::net::Outbox;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::handshake::order_word;
+use super::inbox::Inbox;
+use super::node::Afterwards;
+use crate::client::Frames;
+use crate::core::frame::Frame;
+use crate::core::{Input, Order, Output, Peer};
+use crate::group::{Delivery, Event, Sent};
+use crate::group_file::Members;
+use crate::limits::LOCAL_BATCH_MAX;
+use crate::members::{Member, MemberSet};
+use crate::record;
+
+/// How much the core took of the application's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// All of them.
+    All,
+    /// Some: the links are to be looked after in between.
+    Some,
+    /// Some or none, and it takes no more for now.
+    Closed,
+    /// One was refused for good.
+    Refused,
+}
+
+struct Link {
+    session: u64,
+    outbox: Outbox,
+    /// Dropped when the link is to end.
+    _hold: oneshot::Sender<()>,
+}
+
+/// One member: its state machine, its links, and what it has to say.
+pub(crate) struct Engine {
+    peer: Peer,
+    members: Arc<Members>,
+    order: Order,
+    tracer: Tracer,
+    tell_sends: bool,
+    left: bool,
+    links: Vec<Option<Link>>,
+    heard: Vec<Option<Instant>>,
+    suspected: MemberSet,
+    incarnations: Vec<u64>,
+    waiting: MemberSet,
+    started: Instant,
+    frames: Frames,
+    delivered: u64,
+    /// Somebody waits until the core takes messages again.
+    blocked: bool,
+    /// The deadline that is waited for, if one is.
+    awaited: Option<u64>,
+    outputs: Vec<Output>,
+    events: Vec<Event>,
+    /// Lines not yet given to the links, all to the same members.
+    lines: Vec<u8>,
+    lines_to: MemberSet,
+}
+
+impl Engine {
+    pub(crate) fn new(peer: Peer, members: Arc<Members>, order: Order, tracer: Tracer) -> Self {
+        let count = members.len();
+        if tracer.is_on() {
+            record::start(order_word(order), |event| tracer.record(peer.clock(), event));
+        }
+        Self {
+            peer,
+            order,
+            tracer,
+            tell_sends: false,
+            left: false,
+            links: (0..count).map(|_| None).collect(),
+            heard: vec![None; count],
+            suspected: MemberSet::EMPTY,
+            incarnations: vec![0; count],
+            waiting: MemberSet::EMPTY,
+            started: Instant::now(),
+            frames: Frames::default(),
+            delivered: 0,
+            blocked: false,
+            awaited: None,
+            outputs: Vec::new(),
+            events: Vec::new(),
+            lines: Vec::new(),
+            lines_to: MemberSet::EMPTY,
+            members,
+        }
+    }
+
+    pub(crate) fn tell_sends(mut self, tell_sends: bool) -> Self {
+        self.tell_sends = tell_sends;
+        self
+    }
+
+    pub(super) fn link_up(
+        &mut self,
+        member: Member,
+        session: u64,
+        incarnation: u64,
+        outbox: Outbox,
+        hold: oneshot::Sender<()>,
+    ) {
+        let place = member.index();
+        let now = self.now();
+        if self.links[place].take().is_some() {
+            self.step(now, Input::LinkDown(member));
+        }
+        self.links[place] = Some(Link {
+            session,
+            outbox,
+            _hold: hold,
+        });
+        self.heard[place] = Some(Instant::now());
+        self.incarnations[place] = incarnation;
+        self.step(now, Input::LinkUp(member));
+    }
+
+    pub(super) fn link_down(&mut self, member: Member, session: u64) {
+        if self.is_current(member, session) {
+            self.links[member.index()] = None;
+            self.step(self.now(), Input::LinkDown(member));
+        }
+    }
+
+    /// Takes all of `frames`, unless another link has taken the place of this one.
+    pub(super) fn frames(&mut self, member: Member, session: u64, frames: &mut Vec<Frame>) {
+        if !self.is_current(member, session) {
+            return frames.clear();
+        }
+        self.heard[member.index()] = Some(Instant::now());
+        let (now, at) = (self.now(), wall_ms());
+        for frame in frames.drain(..) {
+            if matches!(frame, Frame::Data(_)) {
+                self.frames.payload_received += 1;
+            } else {
+                self.frames.control_received += 1;
+            }
+            self.peer
+                .step(now, Input::Frame(member, frame), &mut self.outputs);
+            self.act(at);
+        }
+    }
+
+    /// Gives the core what it takes of the application's messages, from the front.
+    pub(super) fn send(&mut self, data: &mut VecDeque<Bytes>, sent: &mut Vec<Sent>) -> Taken {
+        let now = self.now();
+        let at = wall_ms();
+        for _ in 0..LOCAL_BATCH_MAX {
+            if !data.is_empty() && !self.peer.accepts() {
+                self.blocked = true;
+                return Taken::Closed;
+            }
+            let Some(data) = data.pop_front() else {
+                return Taken::All;
+            };
+            self.trace_send(&data);
+            let told = self.tell_sends.then(|| data.clone());
+            self.peer.step(now, Input::Broadcast(data), &mut self.outputs);
+            if matches!(self.outputs.first(), Some(Output::Refused(_))) {
+                self.act(at);
+                return Taken::Refused;
+            }
+            let one = Sent {
+                incarnation: self.peer.incarnation(),
+                sequence: self.peer.sequence(),
+                stamp: self.stamp_of_own(),
+            };
+            sent.push(one);
+            if let Some(data) = told {
+                self.events.push(Event::Sent(Delivery {
+                    from: self.members.id(self.peer.me()).clone(),
+                    incarnation: one.incarnation,
+                    sequence: one.sequence,
+                    data,
+                    stamp: one.stamp,
+                    received: one.stamp,
+                    at,
+                    own: true,
+                    later: false,
+                }));
+            }
+            self.act(at);
+        }
+        if data.is_empty() { Taken::All } else { Taken::Some }
+    }
+
+    /// Says what a batch of inputs owes to others, and hands out what it caused.
+    pub(super) fn finish(&mut self, inbox: &Inbox) -> Afterwards {
+        self.step(self.now(), Input::Tick);
+        self.push_lines();
+        let opened = self.blocked && self.peer.accepts();
+        self.blocked &= !opened;
+        let sooner = self.awaited.is_some_and(|awaited| self.peer.deadline() < awaited);
+        if sooner {
+            self.awaited = None;
+        }
+        Afterwards {
+            told: inbox.put(&mut self.events),
+            opened,
+            sooner,
+        }
+    }
+
+    /// When something is due at the latest; whoever asks is [told](Afterwards::sooner) if it is to be sooner.
+    pub(super) fn await_deadline(&mut self) -> Instant {
+        let deadline = self.peer.deadline();
+        self.awaited = Some(deadline);
+        self.started + Duration::from_micros(deadline)
+    }
+
+    /// Lets go of the links: they write what they were given, and end.
+    pub(super) fn leave(&mut self) {
+        self.left = true;
+        self.links.clear();
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.left
+    }
+
+    fn is_current(&self, member: Member, session: u64) -> bool {
+        self.links[member.index()]
+            .as_ref()
+            .is_some_and(|link| link.session == session)
+    }
+
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    fn step(&mut self, now: u64, input: Input) {
+        self.peer.step(now, input, &mut self.outputs);
+        if !self.outputs.is_empty() {
+            self.act(wall_ms());
+        }
+    }
+
+    fn ids(&self, members: MemberSet) -> Vec<ProcessId> {
+        members
+            .iter()
+            .map(|member| self.members.id(member).clone())
+            .collect()
+    }
+
+    /// The stamp of the message just broadcast: its own delivery may have ticked after it.
+    fn stamp_of_own(&self) -> u64 {
+        let own = self.outputs.iter().find_map(|output| match output {
+            Output::Send(_, Frame::Data(message)) | Output::Deliver { message, .. } => {
+                let id = message.id;
+                let is_own = id.stream.origin == self.peer.me()
+                    && id.stream.incarnation == self.peer.incarnation()
+                    && id.sequence == self.peer.sequence();
+                is_own.then_some(message.stamp)
+            }
+            _ => None,
+        });
+        own.unwrap_or_else(|| self.peer.clock())
+    }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch.
+fn wall_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}

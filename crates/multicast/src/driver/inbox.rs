@@ -1,0 +1,174 @@
+//! What a member has to tell its application, until the application takes it.
+//!
+//! Whoever steps the state machine puts events in; the application takes all of them at once. When it does not come for them,
+//! the links stop reading and the application's own sends wait until it has.
+
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::group::Event;
+use crate::limits::{INBOX_BYTES_MAX, INBOX_EVENTS_MAX};
+
+/// Events on their way to the application: many put, one takes.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    filled: Notify,
+    relieved: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: Vec<Event>,
+    /// Bytes of payload in `events`.
+    bytes: usize,
+    closed: bool,
+}
+
+impl Queue {
+    fn is_full(&self) -> bool {
+        self.events.len() >= INBOX_EVENTS_MAX || self.bytes >= INBOX_BYTES_MAX
+    }
+}
+
+impl Inbox {
+    /// Appends `events`, which is left empty. True when the application has to be [woken](Self::wake) for them.
+    pub(crate) fn put(&self, events: &mut Vec<Event>) -> bool {
+        if events.is_empty() {
+            return false;
+        }
+        let bytes: usize = events.iter().map(payload_bytes).sum();
+        let mut queue = self.lock();
+        if queue.closed {
+            // Nobody wants deliveries any more.
+            events.clear();
+            return false;
+        }
+        queue.bytes += bytes;
+        if queue.events.is_empty() {
+            std::mem::swap(&mut queue.events, events);
+            return true;
+        }
+        queue.events.append(events);
+        false
+    }
+
+    /// Tells the application that there is something to take.
+    pub(crate) fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    /// Waits for events and puts all that are there into `taken`, in place of what it held. False when no more will come.
+    /// Cancel safe.
+    pub(crate) async fn take(&self, taken: &mut Vec<Event>) -> bool {
+        taken.clear();
+        loop {
+            {
+                let mut queue = self.lock();
+                if !queue.events.is_empty() {
+                    let was_full = queue.is_full();
+                    std::mem::swap(&mut queue.events, taken);
+                    queue.bytes = 0;
+                    drop(queue);
+                    if was_full {
+                        self.relieved.notify_waiters();
+                    }
+                    return true;
+                }
+                if queue.closed {
+                    return false;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Whether the application leaves too much lying.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().is_full()
+    }
+
+    /// Waits until the application has taken what is there, unless that is little. Cancel safe.
+    pub(crate) async fn room(&self) {
+        loop {
+            let mut relieved = pin!(self.relieved.notified());
+            relieved.as_mut().enable();
+            if !self.is_full() {
+                return;
+            }
+            relieved.await;
+        }
+    }
+
+    /// Nothing more comes. What is there can still be taken.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+        self.relieved.notify_waiters();
+    }
+
+    /// Nothing more comes, and nobody takes what is there.
+    pub(crate) fn abandon(&self) {
+        let dropped = std::mem::take(&mut self.lock().events);
+        self.close();
+        drop(dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn payload_bytes(event: &Event) -> usize {
+    match event {
+        Event::Delivered(delivery) | Event::Sent(delivery) => delivery.data.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(count: usize) -> Vec<Event> {
+        (0..count).map(|n| Event::Refused(n.to_string())).collect()
+    }
+
+    #[tokio::test]
+    async fn everything_comes_out_once_and_in_order() {
+        let inbox = Inbox::default();
+        assert!(inbox.put(&mut events(2)), "an empty inbox calls for its owner");
+        assert!(!inbox.put(&mut events(1)), "the owner is called once");
+        inbox.close();
+        assert!(!inbox.put(&mut events(1)), "a closed inbox takes nothing");
+        let mut taken = events(7);
+        assert!(inbox.take(&mut taken).await);
+        assert_eq!(taken, [events(2), events(1)].concat());
+        assert!(!inbox.take(&mut taken).await);
+        assert!(taken.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_fills_it_waits_until_it_is_taken() {
+        let inbox = Inbox::default();
+        inbox.put(&mut events(INBOX_EVENTS_MAX - 1));
+        assert!(!inbox.is_full());
+        inbox.put(&mut events(1));
+        assert!(inbox.is_full());
+        let mut taken = Vec::new();
+        let order = Mutex::new(Vec::new());
+        let filler = async {
+            inbox.room().await;
+            order.lock().unwrap().push("room");
+        };
+        let owner = async {
+            tokio::task::yield_now().await;
+            order.lock().unwrap().push("taken");
+            inbox.take(&mut taken).await;
+        };
+        tokio::join!(filler, owner);
+        assert_eq!(*order.lock().unwrap(), ["taken", "room"]);
+    }
+}
