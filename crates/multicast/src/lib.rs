@@ -1,7 +1,7 @@
 //! Reliable multicast among the members of a group: every message exactly once at each, in the order the group asked for.
 //!
 //! [`core`] is the pure state machine; its documentation says which guarantees hold under which failures. [`client`]
-//! attaches to a running peer, [`analyse`] shows what a run's traces say.
+//! attaches to a running peer, [`page`] shows the group in a browser, [`analyse`] shows what a run's traces say.
 
 pub mod analyse;
 pub mod client;
@@ -12,6 +12,7 @@ pub mod group;
 pub mod group_file;
 pub mod limits;
 pub mod members;
+pub mod page;
 mod record;
 #[cfg(test)]
 pub(crate) mod sim;

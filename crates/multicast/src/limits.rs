@@ -108,3 +108,16 @@ pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes queued for a watcher at a time: what follows waits in what is kept.
 pub const WATCH_CHUNK_BYTES: usize = 256 * 1024;
+
+/// Events of this peer that are kept for those who look on: as many as a page shows.
+pub const TRACED_EVENTS_MAX: usize = 5_000;
+
+/// Events told to one who looks on at a time.
+pub const TRACE_CHUNK_EVENTS: usize = 100;
+
+/// Pause between two such chunks: together with their size, at most 2,000 events a second and member. Nobody sees more, and a
+/// group that sends flat out keeps its processors for that.
+pub const TRACE_PACE: Duration = Duration::from_millis(50);
+
+/// Events that one who looks on may be behind. Beyond it the older half is given up, and that is told.
+pub const TRACE_BEHIND_MAX: u64 = TRACED_EVENTS_MAX as u64 / 2;

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use lamport::ProcessId;
 use multicast::Order;
 use multicast::analyse::{AnalyseArgs, analyse};
-use proto::net::cli::{self, ObserveArgs, ServerArgs};
+use proto::net::cli::{self, ObserveArgs, PageArgs, ServerArgs};
 
 /// Join a multicast group: every line typed is delivered once at every member
 ///
@@ -47,6 +47,8 @@ struct Args {
     secret_file: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     observe: ObserveArgs,
 }

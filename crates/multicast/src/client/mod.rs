@@ -24,6 +24,7 @@
 
 mod observer;
 mod recent;
+mod trace;
 mod watch;
 mod wire;
 
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use observer::TraceObserver;
 pub use recent::{RECENT_MAX, Recent};
+pub use trace::{TraceSeen, TraceSince, TraceSinceError, TraceWatch};
 pub use watch::{SINCE_UNKNOWN, Seen, Since, Watch};
 pub use wire::{
     Delivered, Frames, MemberStatus, MessageName, MessageNameError, Missed, Sent, Status, Watching,

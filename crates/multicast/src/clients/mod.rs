@@ -2,16 +2,19 @@
 //!
 //! `multicast {data}`, `watch {since?}`, `status`, `members`; event `delivered {message, from, data, stamp, received, at}`. A delivery is
 //! encoded once and kept for a while, and every watcher is a cursor into what is kept: nobody's slowness costs another
-//! anything, and a watcher that comes back goes on after the last message it had.
+//! anything, and a watcher that comes back goes on after the last message it had. `trace {member?, since?}` tells what happens,
+//! here or at another member, event by event; it is for looking on and may leave out what comes too fast, saying so.
 //!
 //! Clients have a clock of their own here: looking at a peer does not move the group's clocks.
 
+mod follow;
 mod kept;
+mod traces;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lamport::Clock;
@@ -21,11 +24,15 @@ use proto::{
 };
 use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::driver::link::ClientPort;
 use crate::group::{Event, Group, Handle, SendError};
+use crate::group_file::Members;
 use crate::limits::WATCH_CHUNK_BYTES;
+use crate::members::MemberSet;
 use kept::Kept;
+use traces::Traces;
 
 /// The message to go on after is not kept, or never was.
 pub const SINCE_UNKNOWN: Code = Code::new("since_unknown");
@@ -44,6 +51,20 @@ pub struct Clients {
     kept: Mutex<Kept>,
     /// How many events were told so far.
     told: watch::Sender<u64>,
+    members: Members,
+    traces: Mutex<Traces>,
+    /// Fires when something was traced.
+    traced: watch::Sender<()>,
+}
+
+/// What one connection asked for.
+#[derive(Default)]
+struct Attached {
+    /// Where it is in what is kept, once it watches.
+    cursor: Option<u64>,
+    /// The members whose events it follows, and the tasks that tell them; they end with the connection.
+    follows: MemberSet,
+    tasks: JoinSet<()>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +79,8 @@ struct Request<'a> {
     data: Option<Text<'a>>,
     #[serde(borrow)]
     since: Option<Text<'a>>,
+    #[serde(borrow)]
+    member: Option<Text<'a>>,
 }
 
 impl OpenRequest for Request<'_> {
@@ -81,6 +104,14 @@ impl Clients {
             clock: Clock::new(),
             kept: Mutex::default(),
             told: watch::Sender::new(0),
+            members: group.members().clone(),
+            traces: Mutex::new(Traces::new(
+                group.handle().id().clone(),
+                group.incarnation(),
+                group.order_word(),
+                wall_us(),
+            )),
+            traced: watch::Sender::new(()),
         });
         group.serve_clients(Arc::new(Port(Arc::clone(&clients))));
         clients
@@ -88,6 +119,8 @@ impl Clients {
 
     /// Tells the watchers what the group told this peer; call it with everything [`Group::next`] returns.
     pub fn tell(&self, events: &[Event]) {
+        self.traces().take(events, wall_us());
+        self.traced.send_replace(());
         let mut kept = self.kept();
         for event in events {
             let mut line = Vec::new();
@@ -136,31 +169,30 @@ impl Clients {
         self.clock.tick().unwrap_or(lamport::TIME_MAX)
     }
 
-    async fn serve(&self, mut connection: Connection, lines: VecDeque<Bytes>) {
+    async fn serve(self: Arc<Self>, mut connection: Connection, lines: VecDeque<Bytes>) {
         connection.establish();
         let mut told = self.told.subscribe();
-        // Where the connection is in what is kept, once it watches.
-        let mut cursor = None;
+        let mut attached = Attached::default();
         for line in lines {
-            if !self.answer(&mut connection, Ok(&line), &mut cursor).await {
+            if !self.answer(&mut connection, Ok(&line), &mut attached).await {
                 return connection.finish().await;
             }
         }
         loop {
-            if !self.feed(&connection, &mut cursor) {
+            if !self.feed(&connection, &mut attached.cursor) {
                 return connection.finish().await;
             }
             let outbox = connection.outbox().clone();
-            let behind = cursor.is_some_and(|cursor| cursor < self.kept().end());
+            let behind = attached.cursor.is_some_and(|cursor| cursor < self.kept().end());
             let turn = tokio::select! {
                 turn = connection.turn() => turn,
-                Ok(()) = told.changed(), if cursor.is_some() && !behind => continue,
+                Ok(()) = told.changed(), if attached.cursor.is_some() && !behind => continue,
                 () = outbox.relieved(), if behind => continue,
             };
             match turn {
                 Turn::Received(batch) => {
                     for line in batch.lines() {
-                        if !self.answer(&mut connection, line, &mut cursor).await {
+                        if !self.answer(&mut connection, line, &mut attached).await {
                             return connection.finish().await;
                         }
                     }
@@ -194,10 +226,10 @@ impl Clients {
 
     /// Answers one line. False when the connection should end.
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         connection: &mut Connection,
         line: Result<&[u8], FrameError>,
-        cursor: &mut Option<u64>,
+        attached: &mut Attached,
     ) -> bool {
         let parsed = match line {
             Ok(line) => proto::parse::<Request<'_>>(line),
@@ -223,7 +255,7 @@ impl Clients {
         }
         let id = request.id.get().unwrap_or(0);
         let mut reply = Vec::new();
-        match self.do_it(connection, &request, id, cursor, &mut reply).await {
+        match self.do_it(connection, &request, id, attached, &mut reply).await {
             Ok(()) => {
                 let _ = connection.outbox().push_reply(reply.into());
                 true
@@ -233,11 +265,11 @@ impl Clients {
     }
 
     async fn do_it(
-        &self,
+        self: &Arc<Self>,
         connection: &mut Connection,
         request: &Request<'_>,
         id: u64,
-        cursor: &mut Option<u64>,
+        attached: &mut Attached,
         reply: &mut Vec<u8>,
     ) -> Result<(), WireError> {
         let missing = |field| WireError::new(codes::MISSING_FIELD, format!("the field {field} is missing"));
@@ -263,12 +295,23 @@ impl Clients {
             }
             "watch" => {
                 let at = self.kept().after(request.since.as_ref().map(|since| &*since.0))?;
-                *cursor = Some(at);
+                attached.cursor = Some(at);
                 LineWriter::ok(reply, self.tick(), id)
                     .text("process", self.handle.id().as_str())
                     .number("incarnation", self.incarnation)
                     .text("order", self.order)
                     .end();
+            }
+            "trace" => {
+                let member = self.follow(request, connection.outbox(), attached)?;
+                let line = LineWriter::ok(reply, self.tick(), id);
+                let line = line.text("process", self.members.id(member).as_str());
+                // Of another member's life its own events tell.
+                let line = match self.members.id(member) == self.handle.id() {
+                    true => line.number("incarnation", self.incarnation),
+                    false => line,
+                };
+                line.text("order", self.order).end();
             }
             "status" => {
                 let status = self.handle.status().await.ok_or_else(ended)?;
@@ -287,11 +330,17 @@ impl Clients {
                     codes::UNKNOWN_OPERATION,
                     format!("there is no operation {other:?}"),
                 );
-                return Err(error.with_hint("a peer knows multicast, watch, status and members"));
+                return Err(error.with_hint("a peer knows multicast, watch, trace, status and members"));
             }
         }
         Ok(())
     }
+}
+
+/// The wall clock, in microseconds since the Unix epoch.
+fn wall_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as u64)
 }
 
 fn write_status(line: LineWriter<'_>, status: &crate::client::Status, watchers: u64) {
@@ -321,7 +370,6 @@ impl ClientPort for Port {
         connection: Connection,
         lines: VecDeque<Bytes>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let clients = Arc::clone(&self.0);
-        Box::pin(async move { clients.serve(connection, lines).await })
+        Box::pin(Arc::clone(&self.0).serve(connection, lines))
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lamport::trace::{Service, Tracer};
 use multicast::clients::Clients;
+use multicast::page::GroupPage;
 use multicast::{Group, GroupSettings, Handle, Members};
 use proto::net::Shutdown;
 use proto::net::cli::{announce, hinted};
@@ -55,6 +56,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut group = Group::join(settings).await?;
     announce(group.address())?;
     let clients = Clients::install(&group);
+    let page = match &args.page.http {
+        Some(address) => Some(open_page(address, &group, shutdown.clone()).await?),
+        None => None,
+    };
     let senders = send(&args, group.handle(), shutdown.clone());
     let printer = lines::Printer::new(id, args.json);
     let mut result = Ok(());
@@ -75,8 +80,33 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     senders.abort();
     group.leave().await;
+    if let Some(page) = page {
+        // A panic of it has been printed.
+        let _ = page.await;
+    }
     tracer.close()?;
     result
+}
+
+/// Serves the page in a task of its own, until the peer goes down.
+async fn open_page(
+    address: &str,
+    group: &Group,
+    shutdown: Shutdown,
+) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let page = GroupPage::bind(address, group).await.map_err(|error| {
+        let error = anyhow::Error::from(error).context(format!("failed to listen on {address} for browsers"));
+        hinted(
+            error,
+            "give each peer an address of its own with --http, or port 0",
+        )
+    })?;
+    tracing::info!(page = %format!("http://{}/", page.local_address()?), "serving a page");
+    Ok(tokio::spawn(async move {
+        if let Err(error) = page.serve(shutdown).await {
+            tracing::error!(%error, "the page is no longer served");
+        }
+    }))
 }
 
 /// Sends what is typed or scripted, in a task of its own.

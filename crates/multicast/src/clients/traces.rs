@@ -1,0 +1,340 @@
+//! The latest events of this peer, for those who look on: what its trace file would hold, in little memory and for little time.
+//!
+//! An event is kept as it happened and encoded only when somebody asks for it. Whoever falls out of what is kept is told
+//! how much it missed.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use lamport::ProcessId;
+use lamport::trace::{Kind, Message, Service, TraceEvent, limits::LABEL_BYTES_MAX};
+
+use crate::client::TraceSince;
+use crate::group::{Delivery, Event};
+use crate::limits::{TRACE_BEHIND_MAX, TRACED_EVENTS_MAX};
+use crate::record::{self, About, Act};
+
+/// The latest events of one life of a peer.
+pub(super) struct Traces {
+    process: ProcessId,
+    pub(super) incarnation: u64,
+    order: &'static str,
+    /// The number of `events[0]`; the first event of a life has 1.
+    first: u64,
+    events: VecDeque<Traced>,
+    /// The largest sequence of its own that was told as sent.
+    sent: u64,
+}
+
+struct Traced {
+    lamport: u64,
+    at_us: u64,
+    what: What,
+}
+
+enum What {
+    Start,
+    Act {
+        act: Act,
+        origin: ProcessId,
+        incarnation: u64,
+        sequence: u64,
+        label: Box<str>,
+    },
+}
+
+/// What comes next for one who looks on.
+pub(super) enum Next<'t> {
+    /// The event of that number.
+    Event(u64, TraceEvent<'t>),
+    /// The numbers from the first to the last are given up.
+    Missed(u64, u64),
+}
+
+impl Traces {
+    /// The traces of a life that begins at `at_us`, microseconds since the Unix epoch.
+    pub(super) fn new(process: ProcessId, incarnation: u64, order: &'static str, at_us: u64) -> Self {
+        let start = Traced {
+            lamport: 0,
+            at_us,
+            what: What::Start,
+        };
+        Self {
+            process,
+            incarnation,
+            order,
+            first: 1,
+            events: VecDeque::from([start]),
+            sent: 0,
+        }
+    }
+
+    /// Takes what the group told.
+    pub(super) fn take(&mut self, events: &[Event], at_us: u64) {
+        for event in events {
+            match event {
+                Event::Sent(sent) => self.broadcast(sent, at_us),
+                Event::Delivered(own) if own.own && !own.later && own.received == own.stamp => {
+                    // With its sending; told already where sends are told.
+                    if own.sequence > self.sent {
+                        self.broadcast(own, at_us);
+                    }
+                }
+                Event::Delivered(delivery) => {
+                    let act = if delivery.later || delivery.own {
+                        Act::DeliverLater
+                    } else {
+                        Act::Deliver {
+                            stamp: delivery.stamp,
+                        }
+                    };
+                    self.push(delivery.received, at_us, what(act, delivery));
+                }
+                Event::Missed {
+                    from,
+                    incarnation,
+                    first,
+                    last,
+                } => {
+                    let lamport = self.events.back().map_or(0, |event| event.lamport);
+                    let what = What::Act {
+                        act: Act::Miss { through: *last },
+                        origin: from.clone(),
+                        incarnation: *incarnation,
+                        sequence: *first,
+                        label: "".into(),
+                    };
+                    self.push(lamport, at_us, what);
+                }
+                Event::Suspected(_) | Event::Trusted(_) | Event::Waiting(_) | Event::Refused(_) => {}
+            }
+        }
+    }
+
+    /// The number after which one begins who asks so.
+    pub(super) fn after(&self, since: TraceSince) -> u64 {
+        match since {
+            TraceSince::Now => self.last(),
+            TraceSince::Event { incarnation, number } if incarnation == self.incarnation => {
+                number.min(self.last())
+            }
+            // Of a former life nothing is known here: this one is told from its beginning, as far as it is kept.
+            TraceSince::Start | TraceSince::Event { .. } => self.first - 1,
+        }
+    }
+
+    /// What comes after the number `seen`, which moves on; nothing if that is all there is.
+    pub(super) fn next(&self, seen: &mut u64) -> Option<Next<'_>> {
+        let behind = self.last() - *seen;
+        let kept = *seen + 1 >= self.first;
+        if !kept || behind > TRACE_BEHIND_MAX {
+            let first = *seen + 1;
+            *seen = (self.first - 1).max(self.last() - TRACE_BEHIND_MAX.min(behind) / 2);
+            return Some(Next::Missed(first, *seen));
+        }
+        let event = self.events.get((*seen + 1 - self.first) as usize)?;
+        *seen += 1;
+        Some(Next::Event(*seen, self.event(event)))
+    }
+
+    fn last(&self) -> u64 {
+        self.first + self.events.len() as u64 - 1
+    }
+
+    fn broadcast(&mut self, sent: &Delivery, at_us: u64) {
+        self.sent = sent.sequence;
+        let delivered = self.order != "total";
+        self.push(sent.stamp, at_us, what(Act::Broadcast { delivered }, sent));
+    }
+
+    fn push(&mut self, lamport: u64, at_us: u64, what: What) {
+        if self.events.len() >= TRACED_EVENTS_MAX {
+            self.events.pop_front();
+            self.first += 1;
+        }
+        self.events.push_back(Traced { lamport, at_us, what });
+    }
+
+    fn event<'t>(&'t self, traced: &'t Traced) -> TraceEvent<'t> {
+        let whole = |event: &lamport::trace::Event<'_>| TraceEvent {
+            process: self.process.as_str().into(),
+            lamport: traced.lamport,
+            kind: event.kind,
+            message: message(event, self.process.as_str(), traced.lamport).map(Into::into),
+            label: event.label.to_owned().into(),
+            at_us: traced.at_us,
+            service: Service::Multicast,
+            facts: owned(event.facts),
+        };
+        match &traced.what {
+            What::Start => record::start(self.order, whole),
+            What::Act {
+                act,
+                origin,
+                incarnation,
+                sequence,
+                label,
+            } => {
+                let about = About {
+                    origin: origin.as_str(),
+                    incarnation: *incarnation,
+                    sequence: *sequence,
+                };
+                act.record(about, label, whole)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Traces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Traces")
+            .field("process", &self.process)
+            .field("last", &self.last())
+            .finish_non_exhaustive()
+    }
+}
+
+fn what(act: Act, delivery: &Delivery) -> What {
+    let text = delivery.text();
+    // A little more than a trace shows, so that it shows that it was cut.
+    let end = text.floor_char_boundary(LABEL_BYTES_MAX + 4);
+    What::Act {
+        act,
+        origin: delivery.from.clone(),
+        incarnation: delivery.incarnation,
+        sequence: delivery.sequence,
+        label: text[..end].into(),
+    }
+}
+
+fn message(event: &lamport::trace::Event<'_>, process: &str, lamport: u64) -> Option<String> {
+    match event.message {
+        Message::Own => Some(format!("{process}@{lamport}")),
+        Message::Sent { process, time } => Some(format!("{process}@{time}")),
+        _ => {
+            debug_assert_eq!(
+                event.kind,
+                Kind::Local,
+                "a member's messages have those two names"
+            );
+            None
+        }
+    }
+}
+
+fn owned(facts: &[lamport::trace::Fact<'_>]) -> Vec<lamport::trace::Fact<'static>> {
+    facts
+        .iter()
+        .map(|(key, value)| (key.clone().into_owned().into(), value.clone().into_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(from: &str, sequence: u64, stamp: u64, received: u64) -> Delivery {
+        Delivery {
+            from: from.parse().unwrap(),
+            incarnation: 1,
+            sequence,
+            data: format!("text {sequence}").into_bytes().into(),
+            stamp,
+            received,
+            at: 0,
+            own: from == "P1",
+            later: false,
+        }
+    }
+
+    fn traces() -> Traces {
+        Traces::new("P1".parse().unwrap(), 1, "causal", 0)
+    }
+
+    fn told(traces: &Traces, seen: &mut u64) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(next) = traces.next(seen) {
+            told.push(match next {
+                Next::Event(number, event) => {
+                    format!(
+                        "{number} {} {} {}",
+                        event.kind.as_str(),
+                        event.lamport,
+                        event.label
+                    )
+                }
+                Next::Missed(first, last) => format!("missed {first}-{last}"),
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn sends_and_deliveries_are_events_once() {
+        let mut traces = traces();
+        let own = delivery("P1", 1, 1, 1);
+        let events = [
+            Event::Sent(own.clone()),
+            Event::Delivered(own),
+            Event::Delivered(delivery("P2", 1, 2, 3)),
+            Event::Delivered(Delivery {
+                later: true,
+                ..delivery("P3", 1, 2, 4)
+            }),
+        ];
+        traces.take(&events, 7);
+        let mut seen = traces.after(TraceSince::Start);
+        assert_eq!(
+            told(&traces, &mut seen),
+            [
+                "1 local 0 start",
+                "2 send 1 text 1",
+                "3 receive 3 text 1",
+                "4 local 4 text 1"
+            ]
+        );
+        assert!(told(&traces, &mut seen).is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_does_not_tell_its_sends_tells_them_with_their_delivery() {
+        let mut traces = traces();
+        traces.take(&[Event::Delivered(delivery("P1", 1, 1, 1))], 7);
+        let mut seen = traces.after(TraceSince::Event {
+            incarnation: 1,
+            number: 1,
+        });
+        assert_eq!(told(&traces, &mut seen), ["2 send 1 text 1"]);
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_or_comes_too_fast_is_missed_and_told() {
+        let mut traces = traces();
+        let mut slow = traces.after(TraceSince::Start);
+        let count = TRACED_EVENTS_MAX as u64 + 10;
+        for sequence in 1..=count {
+            traces.take(
+                &[Event::Delivered(delivery("P2", sequence, sequence, sequence + 1))],
+                7,
+            );
+        }
+        let last = count + 1;
+        let told = told(&traces, &mut slow);
+        assert_eq!(told[0], format!("missed 1-{}", last - TRACE_BEHIND_MAX / 2));
+        assert_eq!(told.len() as u64, 1 + TRACE_BEHIND_MAX / 2);
+        assert_eq!(slow, last);
+        assert_eq!(traces.events.len(), TRACED_EVENTS_MAX);
+    }
+
+    #[test]
+    fn another_life_begins_at_its_beginning() {
+        let traces = traces();
+        let check = |since, expected| assert_eq!(traces.after(since), expected, "{since:?}");
+        let at = |incarnation, number| TraceSince::Event { incarnation, number };
+        check(TraceSince::Now, 1);
+        check(at(1, 1), 1);
+        check(at(1, 99), 1);
+        check(at(9, 99), 0);
+    }
+}

@@ -1,0 +1,91 @@
+//! The page of a peer: the space-time diagram of its group, growing as messages flow.
+//!
+//! The page's own files stand beside this one; [`proto::net::web::Page`] serves them, and opens the page's connection to
+//! this peer's client port. What is drawn, and how, is the page's business: `model.js` knows what happened and what
+//! happened before what, `layout.js` where it stands, `draw.js` how it looks.
+
+mod figures;
+
+use std::io;
+use std::net::SocketAddr;
+
+use proto::net::Shutdown;
+use proto::net::web::{Asset, Page};
+use tokio::net::ToSocketAddrs;
+
+use crate::group::{Group, Handle};
+
+const fn script(path: &'static str, body: &'static [u8]) -> Asset {
+    Asset {
+        path,
+        content_type: "text/javascript; charset=utf-8",
+        body,
+    }
+}
+
+const ASSETS: &[Asset] = &[
+    Asset {
+        path: "/",
+        content_type: "text/html; charset=utf-8",
+        body: include_bytes!("index.html"),
+    },
+    Asset {
+        path: "/style.css",
+        content_type: "text/css; charset=utf-8",
+        body: include_bytes!("style.css"),
+    },
+    Asset {
+        path: "/diagram.css",
+        content_type: "text/css; charset=utf-8",
+        body: include_bytes!("diagram.css"),
+    },
+    script("/app.js", include_bytes!("app.js")),
+    script("/feed.js", include_bytes!("feed.js")),
+    script("/model.js", include_bytes!("model.js")),
+    script("/layout.js", include_bytes!("layout.js")),
+    script("/draw.js", include_bytes!("draw.js")),
+    script("/view.js", include_bytes!("view.js")),
+    script("/panels.js", include_bytes!("panels.js")),
+];
+
+/// A page that listens and is not served yet.
+pub struct GroupPage {
+    page: Page,
+    handle: Handle,
+}
+
+impl GroupPage {
+    /// Listens for browsers at `address`; port 0 takes a free one. The group's [clients](crate::clients::Clients) must be
+    /// served, or the page shows nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that the address is in use.
+    pub async fn bind(address: impl ToSocketAddrs, group: &Group) -> io::Result<Self> {
+        Ok(Self {
+            page: Page::bind(address, ASSETS, group.door()).await?,
+            handle: group.handle(),
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.page.local_address()
+    }
+
+    /// Serves the page, `/metrics` and `/healthz` until `shutdown` begins.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of the listener.
+    pub async fn serve(self, shutdown: Shutdown) -> io::Result<()> {
+        tokio::select! {
+            served = self.page.serve(shutdown) => served,
+            () = figures::keep(&self.handle) => Ok(()),
+        }
+    }
+}
