@@ -41,6 +41,7 @@ function takeEvent(told) {
   const event = history.add(told);
   if (!event) return;
   const isDelivery = event.act === "deliver" || (event.act === "broadcast" && event.record.facts.some((fact) => fact.delivered));
+  if (event.process === me) showClock(event.lamport);
   if (event.process === me && isDelivery) {
     note({ message: event.message, from: event.origin, data: event.label, lamport: event.lamport, at: event.at }, false);
   }
@@ -61,9 +62,14 @@ function takeStatus(told) {
     for (const { id } of told.members) history.line(id);
     changed();
   }
-  $("clock").textContent = told.lamport;
+  showClock(told.lamport);
   $("waits").textContent = told.waiting?.length ? `total order waits for ${told.waiting.join(", ")}` : "";
   drawMembers();
+}
+
+/** The latest time known of this peer's clock; events may tell more than the last status. */
+function showClock(time) {
+  $("clock").value = Math.max(Number($("clock").value), time);
 }
 
 function changed() {

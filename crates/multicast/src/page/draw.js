@@ -7,7 +7,7 @@ import { wordsFor } from "/model.js";
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = 8;
 const RADIUS = 6.5;
-const LETTER = 6.7; // Pixels of a label's letter, on average.
+const LETTER = 7; // Pixels of a label's letter, on average.
 const LABELS_FROM = 30; // Pixels from column to column below which there is no room for texts.
 const STAMPS_FROM = 15;
 
@@ -152,8 +152,8 @@ export class Drawing {
   #mark(event) {
     const root = make("g", { id: `event-${event.id}`, "data-id": event.id });
     root.append(make("circle", { class: "halo", r: RADIUS + 6 }), ...shapeOf(event));
-    const stamp = make("text", { class: "stamp", y: -13 }, String(event.lamport));
-    const label = make("text", { class: "label", x: 11, y: 21 });
+    const stamp = make("text", { class: "stamp" }, String(event.lamport));
+    const label = make("text", { class: "label" });
     root.append(stamp, label, make("title", {}, titleOf(event)));
     return { root, label, stamp, text: harmless(event.label ?? "") };
   }
@@ -165,14 +165,30 @@ export class Drawing {
     const focus = event === cursor ? " cursor" : "";
     const bare = layout.step < STAMPS_FROM ? " bare" : "";
     set(kept, "class", `event ${event.act} p${this.#colour(event.process)}${relation}${focus}${bare}`);
+    this.#setAside(kept, event, layout);
     this.#showLabel(kept, event, layout);
     if (event.gap || event.isReborn) this.#showGap(event);
+  }
+
+  /** Stamp and text stand where no message comes or goes: above the first line, below the last, elsewhere on the other side. */
+  #setAside(kept, event, layout) {
+    const [first, last] = [TOP + ROW / 2, layout.height - 8 - ROW / 2];
+    const isSend = event.act === "broadcast";
+    const isBelow = event.y !== first && (event.y === last || (!isSend && event.from?.y < event.y));
+    const place = `${isBelow} ${event.y === first || event.y === last}`;
+    if (kept.place === place) return;
+    kept.place = place;
+    const [above, below] = [-13, 23];
+    kept.stamp.setAttribute("y", isBelow ? below : above);
+    const isBeside = event.y === first || event.y === last;
+    kept.label.setAttribute("x", isBeside ? 10 + 4 * String(event.lamport).length : 11);
+    kept.label.setAttribute("y", isBeside && !isBelow ? above : below - 1);
   }
 
   /** As much of the text as fits before the next event of the line; only where the message begins. */
   #showLabel(kept, event, layout) {
     const isWanted = event.act === "broadcast" && layout.step >= LABELS_FROM;
-    const room = isWanted ? ((event.next?.x ?? event.x + 260) - event.x - 18) / LETTER : 0;
+    const room = isWanted ? ((event.next?.x ?? event.x + 260) - event.x - 36 - 4 * String(event.lamport).length) / LETTER : 0;
     const letters = Math.min(40, Math.floor(room));
     if (kept.letters === letters) return;
     kept.letters = letters;

@@ -5,7 +5,9 @@
 
 export const TOP = 46; // Pixels above the first line: the axis.
 export const ROW = 84; // Pixels from line to line.
-export const PAD = 40; // Pixels before the first and after the last column.
+const PAD = 40; // Pixels before the first column.
+const END = 120; // Pixels after the last one, for its text.
+const ASIDE = 30; // Pixels from the last event of a life to the first of the next, at most.
 const STEP = { least: 5, usual: 68, most: 170 }; // Pixels from column to column.
 const SCALE = { least: 0.002, usual: 0.12, most: 8 }; // Pixels a millisecond.
 const WIDTH_MAX = 12_000_000; // Pixels; browsers end somewhat above it.
@@ -35,7 +37,10 @@ export class Layout {
     for (const line of history.lines.values()) {
       const y = this.rows.get(line.process);
       for (const event of line.events) {
+        // The clock of a new life begins at 0, and yet that life comes after the former one.
+        const least = event.prev ? event.prev.x + Math.min(this.step / 2, ASIDE) : -Infinity;
         event.x = this.#x(event);
+        if (event.x < least && event.prev.lamport >= event.lamport) event.x = least;
         event.y = y;
       }
     }
@@ -74,10 +79,10 @@ export class Layout {
     if (!times.length) this.#forgotten = 0;
     this.#times = times;
     this.#rank = new Map(times.map((time, rank) => [time, rank]));
-    const fitting = (room - 2 * PAD) / Math.max(times.length - 1, 1);
+    const fitting = (room - PAD - END) / Math.max(times.length - 1, 1);
     this.#step = this.zoom ?? Math.min(STEP.most, Math.max(STEP.usual, fitting));
     this.origin = this.#forgotten * this.#step;
-    this.width = 2 * PAD + Math.max(times.length - 1, 0) * this.#step;
+    this.width = PAD + END + Math.max(times.length - 1, 0) * this.#step;
   }
 
   #byClock(history, room) {
@@ -88,11 +93,11 @@ export class Layout {
     }
     if (first > last) [first, last] = [0, 0];
     this.#firstAt ??= first;
-    const fitting = (room - 2 * PAD) / Math.max(last - first, 1);
+    const fitting = (room - PAD - END) / Math.max(last - first, 1);
     const wanted = this.zoom ?? Math.min(SCALE.most, Math.max(SCALE.usual, fitting));
     this.#scale = Math.min(wanted, WIDTH_MAX / Math.max(last - first, 1));
     this.origin = (first - this.#firstAt) * this.#scale;
-    this.width = 2 * PAD + (last - first) * this.#scale;
+    this.width = PAD + END + (last - first) * this.#scale;
   }
 
   #timeTicks(from, to) {

@@ -151,6 +151,7 @@ export function showMembers(status, tracing, hidden, toggle) {
     }
     button.setAttribute("aria-pressed", String(!hidden.has(member.id)));
     button.classList.toggle("away", member.state === "down" || member.state === "suspected");
+    button.setAttribute("aria-label", `${member.id}, ${state}${untold}`);
     button.title = `${member.id} at ${member.address}: ${state}${untold}. Press to show or hide its line.`;
     button.lastElementChild.textContent = state + untold;
   });

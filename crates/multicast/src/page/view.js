@@ -61,6 +61,7 @@ export class View extends EventTarget {
   zoom(factor, at = this.#scroller.clientWidth / 2) {
     const step = this.layout.step;
     this.layout.zoomBy(factor);
+    this.#placed = -1;
     this.#place();
     const grown = this.layout.step / step;
     if (!this.follows) this.#moveTo((this.#position + at) * grown - at);

@@ -1,0 +1,223 @@
+//! The diagram shows what happened, and lights what may have caused it.
+
+use std::collections::BTreeMap;
+
+use browser::{Browser, Key, Page};
+use lamport::check::{Check, Merge, Options};
+use serde_json::json;
+
+use super::before::{Before, Place};
+use super::group::Group;
+
+/// What is drawn: for each event its process, its place on the line and its stamp, in Lamport's order.
+fn drawn(page: &Page) -> Vec<(String, u64)> {
+    let marks = page.evaluate(
+        "[...document.querySelectorAll('.marks .event')].map((mark) => [mark.dataset.id.split('/')[0], Number(mark.querySelector('.stamp').textContent)])",
+    );
+    let mut marks: Vec<(String, u64)> = serde_json::from_value(marks).expect("marks");
+    marks.sort_by_key(|(process, stamp)| (*stamp, process.clone()));
+    marks
+}
+
+#[test]
+fn the_session_of_the_three_grows_on_the_page_with_its_stamps() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&[]);
+    let page = group.page(&browser, 1);
+    group.plays_session(&page);
+    let expected = [
+        ("P1", 0),
+        ("P2", 0),
+        ("P3", 0),
+        ("P1", 1),
+        ("P2", 2),
+        ("P3", 2),
+        ("P2", 3),
+        ("P1", 4),
+        ("P3", 4),
+        ("P3", 5),
+        ("P1", 6),
+        ("P2", 6),
+    ];
+    assert_eq!(
+        drawn(&page),
+        expected.map(|(process, stamp)| (process.to_owned(), stamp))
+    );
+    assert_eq!(
+        page.texts(".arrows path").len(),
+        6,
+        "each message reaches the two others"
+    );
+    assert_eq!(
+        page.texts(".marks .label")
+            .into_iter()
+            .filter(|label| !label.is_empty())
+            .collect::<Vec<_>>(),
+        ["Olá a todos!", "Como vocês estão?", "Mensagem final de P3"]
+    );
+    page.sees("#clock", "6");
+    page.sees("#deliveries", "Mensagem final de P3");
+    // Who comes later sees the same.
+    let late = group.page(&browser, 3);
+    late.until("document.querySelectorAll('.event').length === 12");
+    assert_eq!(drawn(&late), drawn(&page));
+    page.click("#show-table");
+    page.until("document.querySelectorAll('#rows tr').length === 12");
+    page.screenshot("multicast-session");
+    page.has_no_complaint();
+}
+
+/// How every event that is drawn stands to the one that is lit.
+fn lit(page: &Page) -> BTreeMap<Place, String> {
+    let marks = page.evaluate(
+        "[...document.querySelectorAll('.marks .event')].map((mark) => [mark.dataset.id, \
+         ['itself', 'before', 'after', 'concurrent'].filter((relation) => mark.classList.contains(relation)).join()])",
+    );
+    let marks: Vec<(String, String)> = serde_json::from_value(marks).expect("marks");
+    let place = |id: String| {
+        let parts: Vec<_> = id.split('/').collect();
+        (parts[0].to_owned(), parts[2].parse().expect("a number"))
+    };
+    marks
+        .into_iter()
+        .map(|(id, relation)| (place(id), relation))
+        .collect()
+}
+
+/// Clicks the mark of an event where it is drawn.
+fn clicks(page: &Page, (process, number): &Place) {
+    page.evaluate_with(
+        "const mark = document.querySelector(`[data-id='${arguments[0]}/1/${arguments[1]}'] .shape`).getBoundingClientRect(); \
+         const at = { clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, bubbles: true }; \
+         document.elementFromPoint(at.clientX, at.clientY).dispatchEvent(new MouseEvent('click', at)); return null;",
+        vec![json!(process), json!(number)],
+    );
+}
+
+#[test]
+fn a_scripted_run_is_whole_and_a_click_lights_exactly_the_causal_past_and_future() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&["--auto"]);
+    let page = group.page(&browser, 2);
+    // Three starts, nine messages, each sent once and delivered at two others.
+    page.sees("#events", "30 events");
+    page.sees("#deliveries", "Mensagem final de P3");
+    // More than is in sight is not drawn: all of it is brought into sight.
+    assert!(page.texts(".marks .event").len() < 30);
+    page.click("#zoom-out");
+    page.click("#zoom-out");
+    page.until("document.querySelectorAll('.marks .event').length === 30");
+
+    let run = Before::read(&[1, 2, 3].map(|n| group.trace(n)));
+    assert_eq!(run.events.len(), 30);
+    let mut concurrent = 0;
+    for place in run.events.keys() {
+        clicks(&page, place);
+        page.until(&format!(
+            "document.querySelector('.event.itself')?.dataset.id === '{}/1/{}'",
+            place.0, place.1
+        ));
+        let expected = run.relations(place);
+        let shown = lit(&page);
+        let differs: Vec<_> = expected
+            .iter()
+            .filter(|(event, relation)| shown[*event] != **relation)
+            .collect();
+        assert!(
+            differs.is_empty(),
+            "lighting {place:?}: {differs:?} are shown as {shown:?}"
+        );
+        concurrent += expected
+            .values()
+            .filter(|relation| **relation == "concurrent")
+            .count();
+    }
+    assert!(
+        concurrent > 0,
+        "a run in which everything follows everything shows nothing"
+    );
+
+    let middle = ("P2".to_owned(), 5);
+    clicks(&page, &middle);
+    page.sees("#details", "before it");
+    page.screenshot("multicast-lit");
+    page.has_no_complaint();
+}
+
+#[test]
+fn the_keyboard_does_all_that_the_pointer_does() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&[]);
+    let page = group.page(&browser, 1);
+    group.plays_session(&page);
+    page.evaluate("document.querySelector('#scroller').focus()");
+    page.press(Key::Home);
+    page.sees("#pointed", "P1 at 0 starts");
+    page.press(Key::Right);
+    page.sees("#pointed", "P1 at 1 sends “Olá a todos!”");
+    page.press(Key::Down + Key::Right);
+    page.sees("#pointed", "P2 at");
+    page.press(Key::End);
+    page.sees("#pointed", "P2 at 6 delivers “Mensagem final de P3” from P3");
+    page.press(Key::Enter);
+    page.sees("#details .sentence", "P2 at 6 delivers");
+    page.until("document.querySelectorAll('.event.before').length === 9");
+    page.press(Key::Escape);
+    page.until("document.querySelectorAll('.event.before').length === 0");
+    page.has_no_complaint();
+}
+
+#[test]
+fn what_is_saved_is_a_trace_that_checks_and_a_picture() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&[]);
+    let page = group.page(&browser, 1);
+    group.plays_session(&page);
+    // What the page hands to the browser to save is read instead.
+    page.evaluate(
+        "(() => { window.saved = []; URL.createObjectURL = (blob) => { blob.text().then((text) => saved.push(text)); return 'blob:x'; }; \
+         HTMLAnchorElement.prototype.click = () => {}; })()",
+    );
+    page.click("#save-json");
+    page.until("saved.length === 1");
+    page.click("#save-svg");
+    page.until("saved.length === 2");
+    let saved: Vec<String> = serde_json::from_value(page.evaluate("saved")).expect("two files");
+
+    let mut merge = Merge::new();
+    merge.add("saved", saved[0].as_bytes()).expect("a trace");
+    let verdict = merge.check(Check::new(Options::default())).expect("it is read");
+    let report = verdict.expect("no rule is broken");
+    assert_eq!(
+        (report.processes, report.events, report.matched, report.deliveries),
+        (3, 12, 6, 9)
+    );
+    assert_eq!(report.dropped, 0);
+
+    let picture = &saved[1];
+    assert!(picture.starts_with("<svg"), "{picture}");
+    for part in ["<style", "Olá a todos!", "Mensagem final de P3", ">6<", ">P3<"] {
+        assert!(picture.contains(part), "the picture lacks {part}");
+    }
+    page.has_no_complaint();
+}
+
+#[test]
+fn a_pause_holds_the_diagram_still_and_loses_nothing() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&[]);
+    let page = group.page(&browser, 1);
+    page.click("#pause");
+    group.sends(2, "meanwhile");
+    page.sees("#held", "3 waiting");
+    assert_eq!(page.texts(".marks .event").len(), 3);
+    page.click("#pause");
+    page.until("document.querySelectorAll('.event').length === 6");
+    page.misses(".gap");
+    // A line can be taken out and comes back.
+    page.click(".member:first-child");
+    page.until("document.querySelectorAll('.marks .event').length === 4");
+    page.click(".member:first-child");
+    page.until("document.querySelectorAll('.marks .event').length === 6");
+    page.has_no_complaint();
+}

@@ -1,0 +1,12 @@
+//! The page of a peer in a headless browser. Pictures of what is left at the end of a test are in `target/browser/`.
+//!
+//! ```text
+//! cargo test -p multicast --test page
+//! ```
+
+mod before;
+mod diagram;
+mod frames;
+mod group;
+mod safety;
+mod service;
