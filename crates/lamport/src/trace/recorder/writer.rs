@@ -1,0 +1,121 @@
+//! The thread that writes, and who waits for it.
+
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::queue::Queue;
+use crate::trace::event::{Event, Record};
+use crate::trace::json::Frame;
+use crate::trace::limits::LINGER;
+
+/// The queue and the thread that empties it; the last owner waits for the thread.
+pub(super) struct Recorder {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Wakes the writer.
+    work: Condvar,
+}
+
+impl Recorder {
+    /// Starts the thread.
+    pub(super) fn start(sink: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+        });
+        let writer = std::thread::Builder::new().name("trace".to_owned()).spawn({
+            let shared = shared.clone();
+            move || shared.write_out(sink)
+        })?;
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.shared.lock()
+    }
+
+    /// Adds an event to the queue that the caller holds, and lets go of it.
+    pub(super) fn append(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        frame: &Frame,
+        time: u64,
+        event: &Event<'_>,
+    ) {
+        let wake = queue.append(frame, time, event);
+        drop(queue);
+        if wake {
+            self.shared.work.notify_one();
+        }
+    }
+
+    /// Writes what waits and ends the thread; returns when all of it is written.
+    pub(super) fn finish(&self) {
+        self.lock().closing = true;
+        self.shared.work.notify_one();
+        // Held while joining, so that whoever closes second also returns only when all is written.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = writer.take() {
+            // A panic of the sink has ended the thread: the missing closing record tells it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Shared {
+    /// No code but ours runs under this lock and none of it leaves the queue half changed.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer's thread: takes what there is, writes it, until the trace is closed and empty.
+    fn write_out(&self, mut sink: impl Write) {
+        loop {
+            let mut queue = self.lock();
+            while queue.is_empty() && !queue.closing {
+                queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            let gather = |queue: &mut Queue| !queue.has_full() && !queue.closing;
+            queue = self
+                .work
+                .wait_timeout_while(queue, LINGER, gather)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            let last = queue.closing;
+            let batch = queue.take();
+            let summary = queue.summary;
+            drop(queue);
+
+            let mut outcome = batch.iter().try_for_each(|chunk| sink.write_all(chunk));
+            if last && outcome.is_ok() {
+                let mut end = Vec::new();
+                Record::Closed(summary).write(&mut end);
+                outcome = sink.write_all(&end).and_then(|()| sink.flush());
+            }
+
+            let mut queue = self.lock();
+            queue.written(batch);
+            if let Err(error) = outcome {
+                queue.fail(error);
+                return;
+            }
+            if last {
+                return;
+            }
+        }
+    }
+}
