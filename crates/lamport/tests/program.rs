@@ -49,13 +49,13 @@ fn an_honest_run_passes_with_0() {
     let dir = tempfile::tempdir().unwrap();
     let (stdout, stderr) = check(&["check"], &traces(dir.path(), 9), 0);
     assert!(
-        stdout.starts_with("ok: 3 events of 3 processes break no rule\n           2 receives"),
+        stdout.starts_with("ok: 3 events of 3 processes break no rule\n           3 clock/times-grow"),
         "{stdout}"
     );
     assert_eq!(stderr, "");
     let (json, _) = check(&["check", "--json"], &traces(dir.path(), 9), 0);
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&json).unwrap()["matched"],
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["tested"]["clock/receive-after-send"],
         2
     );
 }
@@ -114,7 +114,8 @@ fn every_view_shows_the_run() {
         2
     );
     assert!(check(&["diagram", "--text"], &files, 0).0.contains("├──────"));
-    assert!(check(&["table"], &files, 0).0.contains("7 send"));
+    assert!(check(&["table"], &files, 0).0.contains("Send \"hello\" (P1)"));
+    assert!(check(&["table", "--by-message"], &files, 0).0.contains("7 sent"));
     let (log, talk) = check(&["export", "shiviz"], &files, 0);
     assert!(
         log.contains("\nP3 {\"P1\":1, \"P3\":1}\n") && talk.contains("(?<event>"),

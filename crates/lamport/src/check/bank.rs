@@ -52,25 +52,32 @@ struct Told<'f> {
 
 impl Bank {
     pub(super) fn event(&mut self, seen: &Seen<'_>, report: &mut Report) -> Result<(), Box<Violation>> {
-        let mut sum = 0i128;
+        let (mut legs, mut sum) = (0, 0i128);
         for group in facts::groups(&seen.event.facts) {
             let told = Told::read(group).ok_or_else(|| seen.lacks(ACCOUNT))?;
             let account = self.names.number(told.account);
             if self.accounts.len() <= account as usize {
                 self.accounts.resize_with(account as usize + 1, Account::default);
             }
-            report.legs += 1;
+            report.test(Rule::FactsAreWhole);
             match told.amount {
-                _ if seen.event.kind == Kind::Receive => self.claim(seen, account, &told)?,
+                _ if seen.event.kind == Kind::Receive => self.claim(seen, account, &told, report)?,
                 Some(amount) => {
+                    legs += 1;
                     sum += i128::from(amount);
-                    self.leg(seen, account, &told, amount)?;
+                    self.leg(seen, account, &told, amount, report)?;
                 }
-                None if told.repeated => self.claim(seen, account, &told)?,
-                None => self.read(seen, account, &told)?,
+                None if told.repeated => self.claim(seen, account, &told, report)?,
+                None => {
+                    report.test(Rule::BankBalance);
+                    self.read(seen, account, &told)?;
+                }
             }
         }
-        if sum != 0 && seen.event.kind != Kind::Receive {
+        if legs > 0 {
+            report.test(Rule::BankConserves);
+        }
+        if sum != 0 {
             return Err(Violation::new(
                 Rule::BankConserves,
                 format!("the legs sum to {} instead of zero", money(sum)),
@@ -85,7 +92,10 @@ impl Bank {
         for claim in &self.early {
             let account = &self.accounts[claim.account as usize];
             match account.entries.get(claim.entry) {
-                Some(&entry) => self.compare(claim, entry)?,
+                Some(&entry) => {
+                    report.test(Rule::BankAcknowledged);
+                    self.compare(claim, entry)?;
+                }
                 None if whole && account.first_entry.is_some_and(|first| first < claim.entry) => {
                     let name = self.names.text(claim.account);
                     return Err(Violation::new(
@@ -110,7 +120,9 @@ impl Bank {
         number: u32,
         told: &Told<'_>,
         amount: i64,
+        report: &mut Report,
     ) -> Result<(), Box<Violation>> {
+        report.test(Rule::BankOrder);
         let account = &mut self.accounts[number as usize];
         let here = || (seen.place, seen.describe());
         let entry = told.entry.ok_or_else(|| seen.lacks(ENTRY))?;
@@ -132,6 +144,10 @@ impl Bank {
                 Err(seen.lacks(BALANCE))
             };
         };
+        if told.account != CASH {
+            report.test(Rule::BankBalance);
+            report.test(Rule::BankCovered);
+        }
         if let Some(before) = account.now
             && before.epoch == seen.epoch
             && before.balance.checked_add(amount) != Some(balance)
@@ -207,7 +223,13 @@ impl Bank {
     }
 
     /// Somebody was told of an entry; it is one the bank applied.
-    fn claim(&mut self, seen: &Seen<'_>, account: u32, told: &Told<'_>) -> Result<(), Box<Violation>> {
+    fn claim(
+        &mut self,
+        seen: &Seen<'_>,
+        account: u32,
+        told: &Told<'_>,
+        report: &mut Report,
+    ) -> Result<(), Box<Violation>> {
         // An answer without an entry is a balance at some time before: nothing to compare it with.
         let (Some(entry), Some(balance)) = (told.entry, told.balance) else {
             return Ok(());
@@ -219,7 +241,10 @@ impl Bank {
             place: seen.place,
         };
         match self.accounts[account as usize].entries.get(entry) {
-            Some(&known) => self.compare(&claim, known),
+            Some(&known) => {
+                report.test(Rule::BankAcknowledged);
+                self.compare(&claim, known)
+            }
             None => {
                 self.early.push(claim);
                 Ok(())

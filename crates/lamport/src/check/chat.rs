@@ -59,17 +59,26 @@ impl Chat {
             if self.logs.len() <= room as usize {
                 self.logs.resize_with(room as usize + 1, Numbered::default);
             }
-            report.room_events += 1;
+            report.test(Rule::FactsAreWhole);
             if let Some(missed) = told.missed {
                 self.missed(seen, room, missed);
                 continue;
             }
             let seq = told.seq.ok_or_else(|| seen.lacks(SEQ))?;
             match seen.event.kind {
-                Kind::Send => self.numbered(seen, room, &told, seq)?,
-                Kind::Receive => self.received(seen, room, &told, seq)?,
+                Kind::Send => {
+                    report.test(Rule::RoomNumbered);
+                    self.numbered(seen, room, &told, seq)?;
+                }
+                Kind::Receive => {
+                    for rule in [Rule::RoomMembers, Rule::RoomNoGap, Rule::RoomNoDouble] {
+                        report.test(rule);
+                    }
+                    self.received(seen, room, &told, seq)?;
+                }
                 Kind::Local => continue,
             }
+            report.test(Rule::RoomAgreed);
             self.agreed(seen, room, &told, seq)?;
         }
         Ok(())

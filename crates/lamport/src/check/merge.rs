@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 use std::path::Path;
 
 use super::{Check, Place, Report, Violation};
-use crate::trace::{ReadError, Reader, Record};
+use crate::trace::{ReadError, ReadProblem, Reader, Record};
 
 /// Traces that can be merged, since all of them are open at once: below the usual limit of 1024 open files.
 pub const SOURCES_MAX: usize = 1000;
@@ -94,6 +94,12 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
+    /// How many sources there are.
+    #[must_use]
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
     /// The name of a source.
     #[must_use]
     pub fn name(&self, source: u32) -> &str {
@@ -156,6 +162,9 @@ impl<'a> Merge<'a> {
     ///
     /// The outer one if a trace cannot be read, the inner one if the run breaks a rule.
     pub fn check(&mut self, mut check: Check) -> Result<Result<Report, Box<Violation>>, MergeError> {
+        for source in 0..self.sources.len() {
+            check.opened(u32::try_from(source).expect("at most SOURCES_MAX"));
+        }
         let outcome = self.for_each(|place, record| {
             match record {
                 Record::Event(event) => return check.event(place, &event),
@@ -175,14 +184,18 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Goes to the source's next line; false at its end.
+    /// Goes to the source's next line; false at its end. A last line that was cut off is no line: that is what a process
+    /// leaves that was killed while it wrote, and the lack of a closing record tells it.
     fn step(&mut self, source: u32) -> Result<bool, MergeError> {
         let input = &mut self.sources[source as usize];
         let before = input.reader.bytes();
         let more = input.reader.advance();
         self.bytes += input.reader.bytes() - before;
         input.time = input.reader.time().unwrap_or(input.time);
-        more.map_err(|error| self.read_error(source, error))
+        match more {
+            Err(error) if matches!(error.problem, ReadProblem::CutOff) => Ok(false),
+            more => more.map_err(|error| self.read_error(source, error)),
+        }
     }
 
     fn read_error(&self, source: u32, error: ReadError) -> MergeError {

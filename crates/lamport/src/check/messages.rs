@@ -49,6 +49,7 @@ impl Messages {
         let time = seen.event.lamport;
         let sends = &mut self.sends[message.sender as usize];
         if seen.event.kind == Kind::Send {
+            report.test(Rule::SentOnce);
             if let Err(first) = sends.insert(
                 message.number,
                 Send {
@@ -75,8 +76,9 @@ impl Messages {
             });
             return Ok(());
         };
+        report.test(Rule::ReceiveHasSend);
+        report.test(Rule::ReceiveAfterSend);
         later(text, send, time, seen.place)?;
-        report.matched += 1;
         Ok(())
     }
 
@@ -86,8 +88,9 @@ impl Messages {
             let sends = &self.sends[early.message.sender as usize];
             let text = self.text(early.message);
             if let Some(&send) = sends.get(early.message.number) {
+                report.test(Rule::ReceiveHasSend);
+                report.test(Rule::ReceiveAfterSend);
                 later(&text, send, early.time, early.place)?;
-                report.matched += 1;
                 continue;
             }
             // `P1@4` names its process; whose connection `c-7` is, only its other sends could tell.

@@ -87,14 +87,8 @@ pub struct Report {
     pub counts: BTreeMap<(Service, Kind), u64>,
     /// How many processes they belong to.
     pub processes: usize,
-    /// Receives whose send was found and is earlier.
-    pub matched: u64,
-    /// Chat: numbered events of rooms that were checked, at the hub and at the members.
-    pub room_events: u64,
-    /// Bank: legs of operations that were checked, and balances compared with them.
-    pub legs: u64,
-    /// Multicast: deliveries that were checked.
-    pub deliveries: u64,
+    /// How often each rule was put to the test, in the order of [`Rule::ALL`]; see [`tested`](Report::tested).
+    tests: [u64; Rule::ALL.len()],
     /// What could not be proved for want of events, in words, with how often.
     pub unproved: BTreeMap<&'static str, u64>,
     /// Events that the traces say are missing.
@@ -160,6 +154,7 @@ impl Check {
             epoch,
         };
         let lifted = &self.options.lifted;
+        self.report.test(Rule::TimesGrow);
         unless_lifted(lifted, own_order(&mut self.last, &seen))?;
         unless_lifted(lifted, self.messages.event(&seen, &mut self.report))?;
         if !event.facts.is_empty() {
@@ -174,6 +169,11 @@ impl Check {
         self.report.events += 1;
         *self.report.counts.entry((event.service, event.kind)).or_default() += 1;
         Ok(())
+    }
+
+    /// Takes note of a source, which may turn out to be empty.
+    pub fn opened(&mut self, source: u32) {
+        self.source(Place::new(source, 0));
     }
 
     /// Takes note that `count` events are missing from the source at this place.
@@ -269,6 +269,21 @@ fn unless_lifted(lifted: &[Rule], outcome: Result<(), Box<Violation>>) -> Result
 }
 
 impl Report {
+    /// How many events the rule was put to the test on, and held. None: the run has nothing that the rule is about, or what
+    /// it needs was not traced.
+    #[must_use]
+    pub fn tested(&self, rule: Rule) -> u64 {
+        self.tests[rule as usize]
+    }
+
+    fn test(&mut self, rule: Rule) {
+        self.tests[rule as usize] += 1;
+    }
+
+    fn test_often(&mut self, rule: Rule, times: usize) {
+        self.tests[rule as usize] += times as u64;
+    }
+
     fn unproved(&mut self, what: &'static str) {
         *self.unproved.entry(what).or_default() += 1;
     }

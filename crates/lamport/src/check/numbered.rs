@@ -47,6 +47,10 @@ impl<V> Numbered<V> {
         self.in_order.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.in_order.len() + self.late.len()
+    }
+
     /// Searches from the end in steps that double, then by halves: the cost grows with how long ago it was.
     fn position(&self, number: u64) -> Result<usize, usize> {
         let mut high = self.in_order.len();

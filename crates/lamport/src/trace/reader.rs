@@ -180,7 +180,8 @@ impl<R: BufRead> Reader<R> {
             return Err(ReadProblem::TooLong);
         }
         // The last line of a file that somebody edited may well lack its newline; half an object may not.
-        if self.line.iter().all(u8::is_ascii_whitespace) || self.line.last() == Some(&b'}') {
+        let whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&self.line).is_ok();
+        if self.line.iter().all(u8::is_ascii_whitespace) || whole() {
             return Ok(true);
         }
         Err(ReadProblem::CutOff)

@@ -1,9 +1,10 @@
 //! `lamport check`: the verdict and what shows it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use lamport::check::{Check, Merge, Report, Violation};
+use lamport::check::{Check, Merge, Report, Rule, Violation};
 
 use crate::args;
 use crate::input;
@@ -29,17 +30,8 @@ fn passed(report: &Report) -> String {
         "ok: {} events of {} processes break no rule\n",
         report.events, report.processes
     );
-    let checked = [
-        (report.matched, "receives are later than their sends"),
-        (
-            report.room_events,
-            "numbered events of chat rooms are in order, without gap or double",
-        ),
-        (report.legs, "legs and balances of the bank add up"),
-        (report.deliveries, "multicast deliveries keep integrity and order"),
-    ];
-    for (count, says) in checked.iter().filter(|(count, _)| *count > 0) {
-        let _ = writeln!(text, "{count:>12} {says}");
+    for rule in Rule::ALL.iter().filter(|rule| report.tested(**rule) > 0) {
+        let _ = writeln!(text, "{:>12} {rule:26} {}", report.tested(*rule), rule.says());
     }
     let mut unproved = report
         .unproved
@@ -85,18 +77,19 @@ fn json_report(report: &Report) -> String {
     let Report {
         events,
         processes,
-        matched,
-        room_events,
-        legs,
-        deliveries,
         unproved,
         dropped,
         unfinished,
         ..
     } = report;
+    let tested: BTreeMap<_, _> = Rule::ALL
+        .iter()
+        .map(|rule| (rule.name(), report.tested(*rule)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
     let value = serde_json::json!({
-        "ok": true, "events": events, "processes": processes, "matched": matched, "room_events": room_events,
-        "legs": legs, "deliveries": deliveries, "unproved": unproved, "dropped": dropped, "unfinished": unfinished,
+        "ok": true, "events": events, "processes": processes, "tested": tested, "unproved": unproved,
+        "dropped": dropped, "unfinished": unfinished,
     });
     format!("{value}\n")
 }
