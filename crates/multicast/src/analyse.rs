@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use lamport::trace::table::{Table, TableError};
+use lamport::check::{Merge, MergeError};
+use lamport::view::{Filter, Table};
 
 /// Show which stamp every event of a run has at every process, from the peers' traces.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,7 +25,7 @@ pub struct AnalyseArgs {
 pub enum AnalyseError {
     /// The traces cannot be read.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Traces(#[from] MergeError),
     /// The output cannot be written.
     #[error("failed to write the table: {0}")]
     Write(#[from] io::Error),
@@ -36,7 +37,15 @@ pub enum AnalyseError {
 ///
 /// [`AnalyseError`].
 pub fn analyse(args: &AnalyseArgs, out: &mut impl Write, talk: &mut impl Write) -> Result<(), AnalyseError> {
-    let table = Table::read(&args.traces)?;
+    let mut merge = Merge::new();
+    for trace in &args.traces {
+        merge.open(trace)?;
+    }
+    let all = Filter {
+        events_max: usize::MAX,
+        ..Filter::default()
+    };
+    let table = Table::read(&mut merge, &all)?;
     if args.json {
         serde_json::to_writer(&mut *out, &table).map_err(io::Error::from)?;
         writeln!(out)?;

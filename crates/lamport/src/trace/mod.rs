@@ -55,7 +55,6 @@ mod json;
 pub mod limits;
 mod reader;
 mod recorder;
-pub mod table;
 
 pub(crate) use json::acts_on_a_terminal;
 

@@ -25,6 +25,7 @@ mod svg;
 mod table;
 mod text;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::convert::Infallible;
 
@@ -36,7 +37,7 @@ use crate::trace::{Kind, Record, TraceEvent};
 pub use shiviz::{SHIVIZ_PATTERN, shiviz};
 pub use stats::{Latency, ProcessStats, Stats};
 pub use svg::svg;
-pub use table::{Table, table};
+pub use table::{Cell, Row, Table};
 pub use text::text;
 
 /// Events that a view holds at most, unless asked otherwise: beyond some ten thousand nobody finds anything.
@@ -127,7 +128,7 @@ pub enum Fold {
 /// A run to be looked at: its events in the order of their stamps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Run {
-    /// The processes, in their order.
+    /// The processes, by name.
     pub processes: Vec<String>,
     /// The events, by `(time, process)`.
     pub events: Vec<RunEvent>,
@@ -194,7 +195,7 @@ impl Run {
     /// Puts processes and events in their order.
     fn sort(&mut self) {
         let mut order: Vec<usize> = (0..self.processes.len()).collect();
-        order.sort_by(|one, other| process::order(&self.processes[*one], &self.processes[*other]));
+        order.sort_by(|one, other| by_name(&self.processes[*one], &self.processes[*other]));
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(to, from)| place[*from] = to);
         self.processes = order
@@ -204,7 +205,11 @@ impl Run {
         self.events
             .iter_mut()
             .for_each(|event| event.process = place[event.process]);
-        self.events.sort_by_key(|event| (event.lamport, event.process));
+        let names = &self.processes;
+        self.events.sort_by(|one, other| {
+            let times = one.lamport.cmp(&other.lamport);
+            times.then_with(|| process::order(&names[one.process], &names[other.process]))
+        });
     }
 
     fn match_messages(&mut self) {
@@ -239,6 +244,15 @@ impl RunEvent {
             }),
         }
     }
+}
+
+/// The order of columns, as people look for names: without regard to case, numbers at their end as numbers.
+fn by_name(one: &str, other: &str) -> Ordering {
+    fn split(name: &str) -> (String, Option<u64>) {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        (stem.to_lowercase(), name[stem.len()..].parse().ok())
+    }
+    split(one).cmp(&split(other)).then_with(|| one.cmp(other))
 }
 
 /// A text with everything that acts on a terminal shown as its code.

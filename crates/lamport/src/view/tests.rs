@@ -22,20 +22,6 @@ fn read(trace: &str, filter: &Filter) -> Run {
 }
 
 #[test]
-fn the_table_of_the_seeds() {
-    let table = table(&read(RUN, &Filter::default()));
-    assert_eq!(table.header, ["event", "P1", "P2", "P3"]);
-    assert_eq!(
-        table.rows,
-        [
-            ["P1: sent: Olá a todos!", "1 send", "2", "2"],
-            ["P2: sent: <b>", "4", "3 send", "4"],
-            ["P3: sent", "6", "6", "5 send"],
-        ]
-    );
-}
-
-#[test]
 fn the_diagram_in_characters() {
     let expected = "  time  P1              P2              P3
      1  ●               │               │               P1 sent: Olá a todos!

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     /// Draw the space-time diagram, as SVG or for the terminal
     Diagram(Diagram),
     /// Print the table of events and the stamp each has at each process
-    Table(Part),
+    Table(Table),
     /// Write the run for another program
     #[command(subcommand)]
     Export(Export),
@@ -104,6 +104,15 @@ impl Part {
             events_max: self.events_max,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Table {
+    #[command(flatten)]
+    pub(crate) part: Part,
+    /// A line for every message instead of every event
+    #[arg(long)]
+    pub(crate) by_message: bool,
 }
 
 #[derive(Debug, Args)]

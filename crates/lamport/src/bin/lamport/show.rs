@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, presets};
 use lamport::check::Rule;
 use lamport::view::{self, Run, Stats};
 
-use crate::args::{Diagram, Files, Part, Shiviz};
+use crate::args::{Diagram, Files, Part, Shiviz, Table};
 use crate::input;
 
 /// Columns of a terminal that does not tell.
@@ -32,17 +32,18 @@ pub(crate) fn diagram(arguments: &Diagram) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-pub(crate) fn table(arguments: &Part) -> anyhow::Result<bool> {
-    let table = view::table(&read(arguments)?);
-    let mut shown = comfy_table::Table::new();
-    shown
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(&table.header)
-        .add_rows(&table.rows);
-    for column in shown.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    input::output(None, &format!("{shown}\n"))?;
+pub(crate) fn table(arguments: &Table) -> anyhow::Result<bool> {
+    let part = &arguments.part;
+    let (mut merge, progress) = input::open(&part.files.files)?;
+    let table = view::Table::read(&mut merge, &part.filter());
+    progress.finish_and_clear();
+    let table = table?;
+    tell_missing(table.left_out, table.dropped);
+    let text = match arguments.by_message {
+        true => table.by_message().to_string(),
+        false => table.to_string(),
+    };
+    input::output(None, &text)?;
     Ok(true)
 }
 
@@ -70,19 +71,19 @@ fn read(part: &Part) -> anyhow::Result<Run> {
     let run = Run::read(&mut merge, &part.filter());
     progress.finish_and_clear();
     let run = run?;
-    if run.left_out > 0 {
-        eprintln!(
-            "{} later events are left out; hint: choose with --process, --from and --to, or raise --events-max",
-            run.left_out
-        );
-    }
-    if run.dropped > 0 {
-        eprintln!(
-            "{} events are missing from the traces: the recorder dropped them",
-            run.dropped
-        );
-    }
+    tell_missing(run.left_out, run.dropped);
     Ok(run)
+}
+
+fn tell_missing(left_out: u64, dropped: u64) {
+    if left_out > 0 {
+        eprintln!(
+            "{left_out} later events are left out; hint: choose with --process, --from and --to, or raise --events-max"
+        );
+    }
+    if dropped > 0 {
+        eprintln!("{dropped} events are missing from the traces: the recorder dropped them");
+    }
 }
 
 fn figures(stats: &Stats) -> String {
