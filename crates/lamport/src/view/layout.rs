@@ -8,7 +8,7 @@ use super::{Axis, Fold, Run, Style};
 const FOLD_EVENTS_MIN: usize = 600;
 
 /// Pixels from row to row of the logical axis.
-pub(super) const ROW: f64 = 30.0;
+pub(super) const ROW: f64 = 40.0;
 
 /// One mark on a process's line: an event, or several that are alike.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub(super) struct Node {
     pub(super) process: usize,
     /// Indices of the events in the run; one, unless folded.
     pub(super) events: Vec<usize>,
+    /// Its events are of several kinds or labels.
+    pub(super) mixed: bool,
     /// Pixels from the first row.
     pub(super) y: f64,
 }
@@ -50,25 +52,37 @@ impl Layout {
         layout
     }
 
-    /// Neighbours on a process's line of one kind and label become one node. A run of sends is entered only at its
-    /// beginning and a run of receives left only at its end, so that folding never turns the order of events around.
+    /// Neighbours on a process's line become one node if they are of one kind and label, or if none of them has an arrow.
+    /// A run of sends is entered only at its beginning and a run of receives left only at its end, so that folding
+    /// never turns the order of events around.
     fn make_nodes(&mut self, run: &Run, fold: bool) -> Vec<usize> {
+        let mut partners = vec![false; run.events.len()];
+        for &(from, to) in &run.arrows {
+            (partners[from], partners[to]) = (true, true);
+        }
         let mut open: Vec<Option<usize>> = vec![None; run.processes.len()];
+        let mut alone: Vec<bool> = Vec::new();
         let mut node_of = Vec::with_capacity(run.events.len());
         for (index, event) in run.events.iter().enumerate() {
-            let alike = |node: &usize| {
-                let last = &run.events[self.nodes[*node].events[0]];
-                fold && last.kind == event.kind && last.label == event.label
-            };
-            let node = match open[event.process].filter(alike) {
-                Some(node) => {
+            let joins = open[event.process].filter(|_| fold).and_then(|number| {
+                let node = &self.nodes[number];
+                let first = &run.events[node.events[0]];
+                let alike = !node.mixed && first.kind == event.kind && first.label == event.label;
+                (alike || (alone[number] && !partners[index])).then_some((number, alike))
+            });
+            let node = match joins {
+                Some((node, alike)) => {
                     self.nodes[node].events.push(index);
+                    self.nodes[node].mixed |= !alike;
+                    alone[node] &= !partners[index];
                     node
                 }
                 None => {
+                    alone.push(!partners[index]);
                     self.nodes.push(Node {
                         process: event.process,
                         events: vec![index],
+                        mixed: false,
                         y: 0.0,
                     });
                     self.nodes.len() - 1
