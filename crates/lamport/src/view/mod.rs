@@ -1,4 +1,5 @@
-//! Seeing a run: space-time diagrams as SVG and as text, the table of events, the log that ShiViz reads, figures.
+//! Seeing a run: space-time diagrams as SVG and as text, the table of events, vector clocks, the log that ShiViz reads,
+//! figures.
 //!
 //! [`Run`] holds the part of a run that a person looks at, read from any number of traces; the modules draw it. All of
 //! it is pure: the same run gives the same picture, byte for byte.
@@ -18,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod causality;
 mod layout;
 mod shiviz;
 mod stats;
@@ -34,6 +36,7 @@ use crate::process;
 use crate::trace::facts::{ACT, INCARNATION, ORIGIN, SEQUENCE};
 use crate::trace::{Kind, Record, TraceEvent};
 
+pub use causality::{VectorClock, vector_clocks};
 pub use shiviz::{SHIVIZ_PATTERN, shiviz};
 pub use stats::{Latency, ProcessStats, Stats};
 pub use svg::svg;

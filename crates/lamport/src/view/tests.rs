@@ -1,6 +1,7 @@
 //! The run of three peers, seen in every way.
 
 use super::*;
+use proptest::prelude::*;
 
 /// «P1 sends; P2 sends; P3 sends», each after the previous message was delivered everywhere.
 const RUN: &str = r#"{"process":"P1","lamport":1,"kind":"send","message":"P1@1","label":"sent: Olá a todos!","at_us":1000000,"service":"multicast"}
@@ -137,4 +138,64 @@ fn folding_keeps_every_message_going_down() {
         },
     );
     assert_eq!(whole.nodes.len(), 802);
+}
+
+/// Any run of three processes: at each step one sends, or receives a message that is on its way.
+fn any_run() -> impl Strategy<Value = String> {
+    prop::collection::vec((0..3usize, any::<Option<u8>>()), 1..60).prop_map(|steps| {
+        let (mut clocks, mut sent, mut trace) = ([0u64; 3], Vec::new(), String::new());
+        for (process, receives) in steps {
+            let message = receives.filter(|_| !sent.is_empty()).map(|pick| sent[pick as usize % sent.len()]);
+            let (kind, (sender, time)) = match message {
+                Some((sender, time)) => {
+                    clocks[process] = clocks[process].max(time) + 1;
+                    ("receive", (sender, time))
+                }
+                None => {
+                    clocks[process] += 1;
+                    sent.push((process, clocks[process]));
+                    ("send", (process, clocks[process]))
+                }
+            };
+            let lamport = clocks[process];
+            trace += &format!(
+                "{{\"process\":\"P{process}\",\"lamport\":{lamport},\"kind\":\"{kind}\",\"message\":\"P{sender}@{time}\",\"label\":\"a b\"}}\n"
+            );
+        }
+        trace
+    })
+}
+
+proptest! {
+    /// The independent computation: the causal past, walked backwards along lines and arrows.
+    #[test]
+    fn a_vector_clock_counts_the_causal_past(trace in any_run()) {
+        let run = read(&trace, &Filter::default());
+        let clocks = vector_clocks(&run);
+        let past = |event: usize| {
+            let mut past = std::collections::BTreeSet::new();
+            let mut ahead = vec![event];
+            while let Some(event) = ahead.pop() {
+                if past.insert(event) {
+                    let process = run.events[event].process;
+                    ahead.extend((0..event).rev().find(|before| run.events[*before].process == process));
+                    ahead.extend(run.arrows.iter().filter(|(_, to)| *to == event).map(|(from, _)| *from));
+                }
+            }
+            past
+        };
+        let pasts: Vec<_> = (0..run.events.len()).map(past).collect();
+        for (event, clock) in clocks.iter().enumerate() {
+            for process in 0..run.processes.len() {
+                let known = pasts[event].iter().filter(|of| run.events[**of].process == process).count();
+                prop_assert_eq!(clock.of(process), known as u64);
+            }
+            for (other, later) in clocks.iter().enumerate() {
+                let before = event != other && pasts[other].contains(&event);
+                prop_assert_eq!(clock.happened_before(later), before);
+                let apart = event != other && !before && !pasts[event].contains(&other);
+                prop_assert_eq!(clock.is_concurrent_with(later), apart);
+            }
+        }
+    }
 }

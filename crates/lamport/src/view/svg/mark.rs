@@ -21,21 +21,25 @@ const BASELINES: [f64; 3] = [4.0, -6.0, 14.0];
 const ASCENT: f64 = 10.0;
 const DESCENT: f64 = 3.0;
 
-/// An arrow's line, from the left to the right.
+/// How much worse it is to cover one of the event's own arrows, with its head, than one that passes.
+const OWN: usize = 3;
+
+/// An arrow's line, from the left to the right, and the nodes it joins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line {
+    nodes: (usize, usize),
     left: (f64, f64),
     right: (f64, f64),
 }
 
 impl Line {
-    pub(super) fn new(one: (f64, f64), other: (f64, f64)) -> Self {
+    pub(super) fn new(nodes: (usize, usize), one: (f64, f64), other: (f64, f64)) -> Self {
         let (left, right) = if one.0 <= other.0 {
             (one, other)
         } else {
             (other, one)
         };
-        Self { left, right }
+        Self { nodes, left, right }
     }
 
     /// Whether it runs through the box between two x and two y.
@@ -52,12 +56,14 @@ impl Line {
     }
 }
 
-/// Where the fewest lines run through the label: from the middle of the mark to the baseline.
-fn baseline(lines: &[Line], x: f64, y: f64, width: f64) -> f64 {
-    let crossed = |baseline: &f64| {
+/// Where the fewest lines run through the label of the node: from the middle of its mark to the baseline.
+fn baseline(node: usize, lines: &[Line], x: f64, y: f64, width: f64) -> f64 {
+    let crossed = |baseline: &f64| -> usize {
         let top = y + baseline - ASCENT;
         let area = ((x, x + width), (top, top + ASCENT + DESCENT));
-        lines.iter().filter(|line| line.crosses(area.0, area.1)).count()
+        let crossing = lines.iter().filter(|line| line.crosses(area.0, area.1));
+        let own = |line: &Line| line.nodes.0 == node || line.nodes.1 == node;
+        crossing.map(|line| if own(line) { OWN } else { 1 }).sum()
     };
     let best = BASELINES.into_iter().min_by_key(crossed);
     best.expect("there are three places")
@@ -122,7 +128,7 @@ impl Picture<'_> {
         let label = cut(&first.label, room.saturating_sub(more.chars().count()).max(4));
         let width = (label.chars().count() + more.chars().count()) as f64 * CHARACTER;
         let left = x + half + LABEL_APART;
-        let baseline = y + baseline(lines, left, y, width);
+        let baseline = y + baseline(index, lines, left, y, width);
         put(
             &mut self.out,
             format_args!("<text class=\"h\" x=\"{left:.0}\" y=\"{baseline:.0}\">"),

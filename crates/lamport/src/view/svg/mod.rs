@@ -266,6 +266,7 @@ impl<'r> Picture<'r> {
     }
 
     fn arrow(&mut self, (from, to, count): (usize, usize, usize)) -> Line {
+        let nodes = (from, to);
         let (from, to) = (&self.layout.nodes[from], &self.layout.nodes[to]);
         let (x1, y1, x2, y2) = (self.x(from.process), TOP + from.y, self.x(to.process), TOP + to.y);
         let (half1, half2) = (self.half_width(from), self.half_width(to));
@@ -281,7 +282,7 @@ impl<'r> Picture<'r> {
                     y2 - y1
                 ),
             );
-            return Line::new((x1, y1), (x2, y2));
+            return Line::new(nodes, (x1, y1), (x2, y2));
         }
         let length = (x2 - x1).hypot(y2 - y1).max(1.0);
         let (dx, dy) = ((x2 - x1) / length, (y2 - y1) / length);
@@ -305,7 +306,7 @@ impl<'r> Picture<'r> {
                 format_args!("<text class=\"k h m\" x=\"{x:.0}\" y=\"{y:.0}\">×{count}</text>\n"),
             );
         }
-        Line::new((x1, y1), (x2, y2))
+        Line::new(nodes, (x1, y1), (x2, y2))
     }
 
     fn x(&self, process: usize) -> f64 {
