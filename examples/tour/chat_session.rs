@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use chat::client::{Chat, Command, Notice, Recorder, Settings, Typed, View, connect, parse};
 use chat::{Server, Settings as ServerSettings};
 use lamport::trace::{Service, Tracer};
+use lamport::view::Filter;
 use proto::net::{Dialer, Shutdown};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -47,47 +48,48 @@ pub(crate) fn play(stage: &mut Stage) -> anyhow::Result<()> {
 
     let screens = [bernardo.leave()?, rodrigo, silvio.leave()?];
     hub.close()?;
-    print_side_by_side(&screens);
+    print_side_by_side(&screens.each_ref());
     check(stage, &screens);
-    stage.check_traces(SCENE, true)
+    stage.prove(SCENE)?;
+    stage.draw(SCENE, "Chat: three people and a hub", &Filter::default())
 }
 
 fn check(stage: &mut Stage, [bernardo, rodrigo, silvio]: &[Screen; 3]) {
-    stage.check_screen(
-        SCENE,
-        bernardo,
-        &[
-            "[SERVER]: Rodrigo entered the chat.",
-            "[SERVER]: Silvio entered the chat.",
-            "Olá pessoal, me chamo Bernardo",
-            "[Silvio]: Até mais, vou me ausentar.",
-            "[SERVER]: Silvio left the chat.",
-            RODRIGO_IS_LOST,
-            "sair",
-            "[Closing the connection...]",
-        ],
-    );
-    stage.check_screen(
-        SCENE,
-        rodrigo,
-        &[
-            "[SERVER]: Silvio entered the chat.",
-            "[Bernardo]: Olá pessoal, me chamo Bernardo",
-            "[Silvio]: Até mais, vou me ausentar.",
-            "[SERVER]: Silvio left the chat.",
-            "(killed)",
-        ],
-    );
-    stage.check_screen(
-        SCENE,
-        silvio,
-        &[
-            "[Bernardo]: Olá pessoal, me chamo Bernardo",
-            "Até mais, vou me ausentar.",
-            "sair",
-            "[Closing the connection...]",
-        ],
-    );
+    let screens: [(&Screen, &[&str]); 3] = [
+        (
+            bernardo,
+            &[
+                "[SERVER]: Rodrigo entered the chat.",
+                "[SERVER]: Silvio entered the chat.",
+                "Olá pessoal, me chamo Bernardo",
+                "[Silvio]: Até mais, vou me ausentar.",
+                "[SERVER]: Silvio left the chat.",
+                RODRIGO_IS_LOST,
+                "sair",
+                "[Closing the connection...]",
+            ],
+        ),
+        (
+            rodrigo,
+            &[
+                "[SERVER]: Silvio entered the chat.",
+                "[Bernardo]: Olá pessoal, me chamo Bernardo",
+                "[Silvio]: Até mais, vou me ausentar.",
+                "[SERVER]: Silvio left the chat.",
+                "(killed)",
+            ],
+        ),
+        (
+            silvio,
+            &[
+                "[Bernardo]: Olá pessoal, me chamo Bernardo",
+                "Até mais, vou me ausentar.",
+                "sair",
+                "[Closing the connection...]",
+            ],
+        ),
+    ];
+    stage.check_screens(SCENE, &screens);
 }
 
 /// The hub, in a runtime of its own.

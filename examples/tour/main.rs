@@ -2,8 +2,9 @@
 //!
 //!     cargo run --example tour
 //!
-//! You will see the terminals of each session side by side, what was checked about it, and where the traces are (in
-//! `target/tour`, or in the folder named as an argument, which is emptied first). The exit code is not 0 if a check fails.
+//! You will see the terminals of each session side by side, then what was proved, rule by rule. The traces and the
+//! space-time diagrams (SVG) are left in `target/tour`, or in the folder named as an argument, which is emptied first.
+//! The exit code is not 0 if a rule is broken or somebody saw something else than they had to.
 
 #![allow(
     clippy::print_stdout,
@@ -13,15 +14,19 @@
 
 mod bank_session;
 mod chat_session;
+#[path = "../common/links.rs"]
+mod links;
 mod multicast_session;
 mod stage;
+#[path = "../common/three.rs"]
+mod three;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use stage::Stage;
 
-/// Where the traces go unless told otherwise.
+/// Where traces and diagrams go unless told otherwise.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tour");
 
 fn main() -> ExitCode {

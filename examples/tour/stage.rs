@@ -1,21 +1,23 @@
-//! What the scenes of the tour share: a folder for their traces, terminals shown side by side, and checks that count.
+//! What the scenes of the tour share: a folder for their traces, terminals shown side by side, and what was proved.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use comfy_table::{Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use lamport::ProcessId;
-use lamport::check::{Check, Merge, Options};
+use lamport::check::{Check, Merge, Options, Report, Rule};
 use lamport::trace::{Service, Tracer};
+use lamport::view::{self, Filter, Run, Style};
 
 /// The stage of the tour.
 pub(crate) struct Stage {
     folder: PathBuf,
     /// The traces of each scene, in the order in which they were begun.
     traces: BTreeMap<&'static str, Vec<PathBuf>>,
-    /// What was checked, where, and whether it held.
+    /// What was checked beside the traces, where, and whether it held.
     checks: Vec<(&'static str, String, bool)>,
+    proofs: Vec<Proof>,
 }
 
 /// What one person saw.
@@ -26,8 +28,15 @@ pub(crate) struct Screen {
     pub(crate) lines: Vec<String>,
 }
 
+/// What the traces of a scene say.
+struct Proof {
+    scene: &'static str,
+    report: Report,
+    broken: Vec<Rule>,
+}
+
 impl Stage {
-    /// A stage that leaves its traces in `folder`, which is emptied first.
+    /// A stage that leaves traces and diagrams in `folder`, which is emptied first.
     pub(crate) fn new(folder: PathBuf) -> anyhow::Result<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
@@ -38,6 +47,7 @@ impl Stage {
             folder,
             traces: BTreeMap::new(),
             checks: Vec::new(),
+            proofs: Vec::new(),
         })
     }
 
@@ -50,7 +60,7 @@ impl Stage {
 
     /// Announces a scene.
     pub(crate) fn open_scene(&self, title: &str) {
-        println!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
+        heading(title);
     }
 
     /// Records what `process` does in a trace of its own.
@@ -73,64 +83,145 @@ impl Stage {
         self.checks.push((scene, what.into(), holds));
     }
 
-    /// Compares what a person saw with what they had to see.
-    pub(crate) fn check_screen(&mut self, scene: &'static str, screen: &Screen, expected: &[&str]) {
-        let holds = screen.lines == expected;
-        self.check(
-            scene,
-            format!("{} sees exactly what the session says", screen.title),
-            holds,
-        );
-        if !holds {
-            eprintln!("{} had to see {expected:#?}", screen.title);
+    /// Compares what each person saw with what they had to see.
+    pub(crate) fn check_screens(&mut self, scene: &'static str, screens: &[(&Screen, &[&str])]) {
+        let mut all = true;
+        for (screen, expected) in screens {
+            if screen.lines != *expected {
+                eprintln!("{} had to see {expected:#?}", screen.title);
+                all = false;
+            }
         }
+        let names: Vec<&str> = screens.iter().map(|(screen, _)| &*screen.title).collect();
+        self.check(scene, format!("{} saw what they had to see", join(&names)), all);
     }
 
-    /// Proves the scene right from its traces alone: the clock's rules and the service's. `complete` says that everybody
-    /// who sent anything was traced.
-    pub(crate) fn check_traces(&mut self, scene: &'static str, complete: bool) -> anyhow::Result<()> {
-        let mut merge = Merge::new();
-        for file in self.traces.get(scene).into_iter().flatten() {
-            merge.open(file)?;
-        }
-        let outcome = merge.check(Check::new(Options {
-            settled: true,
-            complete,
-            ..Options::default()
-        }))?;
-        if let Err(violation) = &outcome {
-            eprintln!("{violation}");
-        }
-        self.check(
+    /// Proves the scene right from its traces alone: the clock's rules and the service's.
+    pub(crate) fn prove(&mut self, scene: &'static str) -> anyhow::Result<()> {
+        let mut broken = Vec::new();
+        let report = loop {
+            let check = Check::new(Options {
+                settled: true,
+                complete: true,
+                lifted: broken.clone(),
+                ..Options::default()
+            });
+            match self.merge(scene)?.check(check)? {
+                Ok(report) => break report,
+                Err(violation) => {
+                    eprintln!("{scene}: {violation}\n{:#?}", violation.events);
+                    broken.push(violation.rule);
+                }
+            }
+        };
+        self.proofs.push(Proof {
             scene,
-            "the traces keep Lamport's rules and the service's",
-            outcome.is_ok(),
-        );
+            report,
+            broken,
+        });
         Ok(())
+    }
+
+    /// Draws the space-time diagram of a scene, or of a part of it.
+    pub(crate) fn draw(&self, scene: &'static str, title: &str, part: &Filter) -> anyhow::Result<()> {
+        let run = Run::read(&mut self.merge(scene)?, part)?;
+        let style = Style {
+            title: title.to_owned(),
+            ..Style::default()
+        };
+        Ok(std::fs::write(self.diagram(scene), view::svg(&run, &style))?)
     }
 
     /// Prints what was proved. An error if something was not.
     pub(crate) fn conclude(self) -> anyhow::Result<()> {
-        let mut table = Table::new();
-        table
-            .load_style(presets::UTF8_HORIZONTAL_ONLY)
-            .set_header(["", "What was checked", "Scene"]);
+        heading("What was proved");
         for (scene, what, holds) in &self.checks {
-            table.add_row([if *holds { "✓" } else { "✗" }, what, scene]);
+            println!("{} {scene}: {what}", if *holds { "✓" } else { "✗" });
         }
-        println!("\n{table}\nThe traces are in {}.", self.folder.display());
+        println!("\nFrom the traces alone, on how many events each rule was put to the test:\n");
+        println!("{}", self.rules());
+        println!(
+            "\n(-: nothing in the scene is what the rule is about; the group's order was causal, not total.)"
+        );
+        println!("\nSpace-time diagrams:");
+        for proof in &self.proofs {
+            println!("  {}", shown(&self.diagram(proof.scene)).display());
+        }
+        println!("The traces are in {}.", shown(&self.folder).display());
         let failed = self.checks.iter().filter(|(_, _, holds)| !holds).count();
+        let broken: usize = self.proofs.iter().map(|proof| proof.broken.len()).sum();
         anyhow::ensure!(failed == 0, "{failed} of {} checks failed", self.checks.len());
+        anyhow::ensure!(broken == 0, "{broken} rules are broken");
         Ok(())
+    }
+
+    /// Rule by rule and service by service: events tested, and violations.
+    fn rules(&self) -> Table {
+        let mut table = Table::new();
+        let scenes = self.proofs.iter().map(|proof| proof.scene);
+        table
+            .load_style(presets::NOTHING)
+            .set_header(["rule"].into_iter().chain(scenes).chain(["violations"]));
+        let count = |count| match count {
+            0 => "-".to_owned(),
+            count => format!("{count}"),
+        };
+        for rule in Rule::ALL {
+            let broken = (self.proofs.iter())
+                .filter(|proof| proof.broken.contains(rule))
+                .count();
+            let tested = self.proofs.iter().map(|proof| count(proof.report.tested(*rule)));
+            table.add_row(
+                [rule.name().to_owned()]
+                    .into_iter()
+                    .chain(tested)
+                    .chain([broken.to_string()]),
+            );
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
+    fn merge(&self, scene: &str) -> anyhow::Result<Merge<'static>> {
+        let mut merge = Merge::new();
+        for file in self.traces.get(scene).into_iter().flatten() {
+            merge.open(file)?;
+        }
+        Ok(merge)
+    }
+
+    fn diagram(&self, scene: &str) -> PathBuf {
+        self.folder.join(format!("{scene}.svg"))
     }
 }
 
 /// Prints the screens beside each other.
-pub(crate) fn print_side_by_side(screens: &[Screen]) {
+pub(crate) fn print_side_by_side(screens: &[&Screen]) {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
         .set_header(screens.iter().map(|screen| &screen.title));
     table.add_row(screens.iter().map(|screen| screen.lines.join("\n")));
     println!("{table}");
+}
+
+fn heading(title: &str) {
+    println!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
+}
+
+/// `A, B and C`.
+fn join(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// A path as short as it can be said from here.
+fn shown(path: &Path) -> &Path {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
 }

@@ -1,7 +1,8 @@
 //! A group as a library: join, send, and take what is delivered.
 //!
 //! A replicated state machine (F. Schneider, *Implementing Fault-Tolerant Services Using the State Machine Approach*, ACM
-//! Computing Surveys 22(4), 1990) is a group in total order whose members apply every delivery, their own too:
+//! Computing Surveys 22(4), 1990) is a group in total order whose members apply every delivery, their own too; `cargo run
+//! --example state_machine` runs three of them:
 //!
 //! ```no_run
 //! use multicast::{Event, Group, GroupSettings, Members, Order};
