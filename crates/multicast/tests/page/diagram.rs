@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use browser::{Browser, Key, Page};
-use lamport::check::{Check, Merge, Options};
+use lamport::check::{Check, Merge, Options, Rule};
 use serde_json::json;
 
 use super::before::{Before, Place};
@@ -189,7 +189,12 @@ fn what_is_saved_is_a_trace_that_checks_and_a_picture() {
     let verdict = merge.check(Check::new(Options::default())).expect("it is read");
     let report = verdict.expect("no rule is broken");
     assert_eq!(
-        (report.processes, report.events, report.matched, report.deliveries),
+        (
+            report.processes,
+            report.events,
+            report.tested(Rule::ReceiveAfterSend),
+            report.tested(Rule::CastOnce)
+        ),
         (3, 12, 6, 9)
     );
     assert_eq!(report.dropped, 0);
