@@ -75,6 +75,8 @@ pub(super) enum Happened {
 pub(super) enum Refused {
     /// It was not carried out, and asking again will not change that.
     ForGood,
+    /// This copy was not looked at, and asking again will not change that; another copy may have been.
+    NotTaken,
     /// It was not carried out because of something that passes.
     ForNow,
     /// It may have been carried out: the server is failing.
@@ -116,6 +118,7 @@ impl Refused {
             "busy" | "rate_limited" | "shutting_down" => Self::ForNow,
             "unavailable" | "internal" => Self::Failing,
             "not_logged_in" => Self::NotLoggedIn,
+            "clock_leap" | "invalid_stamp" | "line_too_long" => Self::NotTaken,
             _ => Self::ForGood,
         }
     }
@@ -165,6 +168,14 @@ impl Pursuit {
             Happened::LoginRefused(refused) => return self.login_refused(refused),
             Happened::Answered => return Step::Finish(End::Answered),
             Happened::Refused(Refused::ForGood) => return Step::Finish(End::Refused),
+            Happened::Refused(Refused::NotTaken) => {
+                self.sending = false;
+                return Step::Finish(if self.maybe_done() {
+                    End::Unknown
+                } else {
+                    End::Refused
+                });
+            }
             Happened::Refused(Refused::NotLoggedIn) => {
                 self.sending = false;
                 self.logged_in = false;
@@ -188,7 +199,7 @@ impl Pursuit {
                 self.disconnected();
                 Step::Pause
             }
-            Refused::ForGood | Refused::NotLoggedIn => {
+            Refused::ForGood | Refused::NotTaken | Refused::NotLoggedIn => {
                 let may_be_new = self.goal == Goal::ChangePin && self.maybe_done();
                 if may_be_new && self.pin == WhichPin::Present {
                     self.pin = WhichPin::New;

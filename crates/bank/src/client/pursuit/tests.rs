@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::Happened::*;
-use super::Refused::{Failing, ForGood, ForNow, NotLoggedIn};
+use super::Refused::{Failing, ForGood, ForNow, NotLoggedIn, NotTaken};
 use super::*;
 
 /// Plays a pursuit from nothing: after each step stands what happens.
@@ -116,6 +116,22 @@ fn giving_up_says_whether_a_copy_may_have_been_carried_out() {
 }
 
 #[test]
+fn a_copy_that_was_not_looked_at_says_nothing_about_others() {
+    let sent = [(Step::Connect, Connected), (LOG_IN, LoggedIn)];
+    check(
+        Goal::Change,
+        &[&sent[..], &[(Step::Send, Refused(NotTaken))]].concat(),
+        End::Refused,
+    );
+    let lost = [(Step::Send, Lost), (Step::Pause, Rested)];
+    check(
+        Goal::Change,
+        &[&sent[..], &lost, &sent, &[(Step::Send, Refused(NotTaken))]].concat(),
+        End::Unknown,
+    );
+}
+
+#[test]
 fn the_login_tells_whether_the_pin_was_changed() {
     let lost = [
         (Step::Connect, Connected),
@@ -136,7 +152,13 @@ fn the_login_tells_whether_the_pin_was_changed() {
 }
 
 fn anything() -> impl Strategy<Value = Happened> {
-    let refused = prop_oneof![Just(ForGood), Just(ForNow), Just(Failing), Just(NotLoggedIn)];
+    let refused = prop_oneof![
+        Just(ForGood),
+        Just(NotTaken),
+        Just(ForNow),
+        Just(Failing),
+        Just(NotLoggedIn)
+    ];
     prop_oneof![
         2 => Just(Connected),
         2 => Just(LoggedIn),
@@ -183,7 +205,7 @@ proptest! {
                     logged_in = false;
                     lost |= std::mem::take(&mut sending);
                 }
-                Refused(ForNow) => sending = false,
+                Refused(ForNow | NotTaken) => sending = false,
                 Refused(NotLoggedIn) => (sending, logged_in) = (false, false),
                 _ => {}
             }
@@ -193,7 +215,7 @@ proptest! {
                     End::NothingSent | End::LoginRefused => prop_assert!(!sending && !lost),
                     End::Unknown => prop_assert!(sending || lost),
                     End::Answered => prop_assert_eq!(happened, Answered),
-                    End::Refused => prop_assert_eq!(happened, Refused(ForGood)),
+                    End::Refused => prop_assert!(happened == Refused(ForGood) || happened == Refused(NotTaken) && !lost),
                     End::PinIsNew => prop_assert!(false, "no PIN was to be changed"),
                 }
                 return Ok(());

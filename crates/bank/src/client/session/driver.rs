@@ -200,7 +200,7 @@ impl Session {
                 self.connection = None;
                 (self.on_notice)(&Notice::Later(told.clone()));
             }
-            Refused::ForGood | Refused::NotLoggedIn => {}
+            Refused::ForGood | Refused::NotTaken | Refused::NotLoggedIn => {}
         }
     }
 
