@@ -1,7 +1,7 @@
 //! The bank's own error codes.
 //!
 //! Where several apply the first of this order is told, after those of [`proto::codes`]: `not_logged_in`, then what is
-//! missing or invalid, `invalid_amount`, `same_account`, `unknown_account`, `key_reused`, `insufficient_funds`,
+//! missing or invalid, `invalid_amount`, `same_account`, `key_reused`, `unknown_account`, `insufficient_funds`,
 //! `overflow`.
 
 use proto::{Code, WireError};
@@ -38,8 +38,8 @@ pub const ALL: [Code; 11] = [
     INVALID_PIN,
     INVALID_AMOUNT,
     SAME_ACCOUNT,
-    UNKNOWN_ACCOUNT,
     KEY_REUSED,
+    UNKNOWN_ACCOUNT,
     INSUFFICIENT_FUNDS,
     OVERFLOW,
     BUSY,

@@ -17,8 +17,11 @@
 //!      40  credit         u64, AccountId bits      56  debit after    i64       72  debit previous   u64, 0 = none
 //!                                                  64  credit after   i64       80  credit previous  u64, 0 = none
 //!      88  key            16 bytes, zero = none
-//!     104  payload        opened: PIN hash, holder; pin changed: PIN hash
+//!     104  payload        opened: PIN hash, holder; pin changed: PIN hash; refused: what was asked for u8, why u8
 //! ```
+//!
+//! A refused entry states what was asked for and what both accounts held, and moves nothing: it is there for its key, so
+//! that a copy of the request that comes later is refused alike.
 //!
 //! All integers are little endian.
 
@@ -74,6 +77,35 @@ pub enum EntryKind {
     Withdrawal,
     /// From the debit account to the credit account.
     Transfer,
+    /// A request with this key was refused, and stays so. Nothing moved.
+    Refused {
+        /// What was asked for.
+        asked: Asked,
+        /// Why it was refused.
+        why: Why,
+    },
+}
+
+/// A movement of money that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// From cash to the credit account.
+    Deposit,
+    /// From the debit account to cash.
+    Withdrawal,
+    /// From the debit account to the credit account.
+    Transfer,
+}
+
+/// Why a movement was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The debit account held less.
+    InsufficientFunds,
+    /// A balance would have been larger than can be held.
+    Overflow,
+    /// There was no such credit account, or it was closed.
+    UnknownAccount,
 }
 
 /// One entry of the journal.
@@ -131,6 +163,7 @@ impl Entry {
             EntryKind::Deposit => (4, 0),
             EntryKind::Withdrawal => (5, 0),
             EntryKind::Transfer => (6, 0),
+            EntryKind::Refused { .. } => (7, 2),
         };
         let payload_bytes = u16::try_from(payload_bytes).expect("the length of a holder's name is limited");
         let mut head = [0; ENTRY_BYTES];
@@ -161,6 +194,7 @@ impl Entry {
                 bytes.extend_from_slice(holder.as_bytes());
             }
             EntryKind::PinChanged { pin } => bytes.extend_from_slice(&pin.to_bytes()),
+            EntryKind::Refused { asked, why } => bytes.extend_from_slice(&[*asked as u8 + 1, *why as u8 + 1]),
             EntryKind::Closed | EntryKind::Deposit | EntryKind::Withdrawal | EntryKind::Transfer => {}
         }
         let checksum = crc32c::crc32c_append(chain, &bytes[start + 4..]);
@@ -202,6 +236,7 @@ impl Entry {
             4 => (EntryKind::Deposit, 0),
             5 => (EntryKind::Withdrawal, 0),
             6 => (EntryKind::Transfer, 0),
+            7 => (refused(payload)?, 2),
             _ => return Err(EntryError::Field("kind")),
         };
         if payload_used != payload.len() {
@@ -235,6 +270,7 @@ impl Entry {
     #[must_use]
     pub fn previous_of(&self, account: AccountId) -> Option<u64> {
         match account {
+            _ if matches!(self.kind, EntryKind::Refused { .. }) => None,
             _ if account.is_cash() => None,
             _ if account == self.debit => Some(self.debit_previous),
             _ if account == self.credit => Some(self.credit_previous),
@@ -251,6 +287,20 @@ impl Entry {
             self.credit_after
         }
     }
+}
+
+fn refused(payload: &[u8]) -> Result<EntryKind, EntryError> {
+    let asked = [Asked::Deposit, Asked::Withdrawal, Asked::Transfer];
+    let why = [Why::InsufficientFunds, Why::Overflow, Why::UnknownAccount];
+    let place = |at: usize| payload.get(at).and_then(|&byte| usize::from(byte).checked_sub(1));
+    Ok(EntryKind::Refused {
+        asked: place(0)
+            .and_then(|at| asked.get(at).copied())
+            .ok_or(EntryError::Field("request"))?,
+        why: place(1)
+            .and_then(|at| why.get(at).copied())
+            .ok_or(EntryError::Field("refusal"))?,
+    })
 }
 
 #[cfg(test)]
@@ -286,6 +336,14 @@ mod tests {
             EntryKind::Deposit,
             EntryKind::Withdrawal,
             EntryKind::Transfer,
+            EntryKind::Refused {
+                asked: Asked::Withdrawal,
+                why: Why::InsufficientFunds,
+            },
+            EntryKind::Refused {
+                asked: Asked::Transfer,
+                why: Why::UnknownAccount,
+            },
         ]
     }
 

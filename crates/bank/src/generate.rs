@@ -82,7 +82,7 @@ fn append(
                 entry_chain = entry.encode(entry_chain, &mut bytes);
                 count += 1;
             }
-            Ok(Outcome::Seen(_)) => unreachable!("there is no key that could have been seen"),
+            Ok(Outcome::Refused(_) | Outcome::Seen(_)) => unreachable!("there is no key to be remembered"),
             Err(refusal) => {
                 if let Operation::Open { account, .. } = operation {
                     return Err(SetupError::Refused { account, refusal });

@@ -13,6 +13,7 @@ mod account;
 mod amount;
 pub mod client;
 pub mod codes;
+mod debts;
 mod engine;
 mod entry;
 mod generate;
@@ -28,10 +29,11 @@ mod store;
 pub use account::{AccountId, AccountIdError, RG_DIGITS_MAX};
 pub use amount::{Amount, AmountError, Balance};
 pub use engine::{Bank, ExecuteError, Holding, Promise, StatementError, StatementLine, Turn, Unavailable};
-pub use entry::{Entry, EntryError, EntryKind, KeyPrint};
+pub use entry::{Asked, Entry, EntryError, EntryKind, KeyPrint, Why};
 pub use generate::{generate, generated_account};
 pub use ledger::{
-    Account, Index, Ledger, Moment, Operation, Outcome, Refusal, ReplayError, Slot, same_operation,
+    Account, Index, Ledger, Moment, Operation, Outcome, Refusal, ReplayError, Slot, refusal_of,
+    same_operation,
 };
 pub use model::{AuditError, AuditFailure, Audited, Model, audit};
 pub use pin::{PIN_DIGITS, Pin, PinCost, PinError, PinHash};

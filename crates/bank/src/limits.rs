@@ -21,6 +21,14 @@ pub const SNAPSHOT_AT_CLOSE_ENTRIES: u64 = 100_000;
 /// than a sync takes, and a crash makes the clock jump by so much at most: 2^33 crashes fit before its end.
 pub const STAMPS_AHEAD: u64 = 1 << 20;
 
+/// Refusals of one account that are remembered at once, and after how long one more is. A refusal under a key costs the
+/// journal as much as the smallest deposit; at this pace an account adds 9 MB of entries a day to it with refusals.
+pub const REFUSALS_PER_ACCOUNT_MAX: u32 = 1000;
+/// See [`REFUSALS_PER_ACCOUNT_MAX`].
+pub const REFUSAL_FORGIVEN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+/// Accounts whose refusals are counted; beyond this, what is closest to being forgiven is forgotten first.
+pub const REFUSALS_COUNTED_MAX: usize = 100_000;
+
 /// Longest idempotency key, in bytes: a UUID fits twice.
 pub const KEY_BYTES_MAX: usize = 64;
 

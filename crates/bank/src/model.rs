@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::path::Path;
 
+use crate::account::AccountId;
 use crate::entry::{Entry, EntryKind};
 use crate::ledger::Ledger;
 use crate::store::{StoreError, examine};
@@ -101,6 +102,10 @@ impl Model {
             return Err(wrong(format!("it stands at place {}", self.entries)));
         }
         let amount = entry.amount.map_or(0, |amount| i128::from(amount.minor()));
+        if let EntryKind::Refused { .. } = entry.kind {
+            self.take_refused(entry, amount)?;
+            return self.take_key(entry);
+        }
         for (account, change, stated) in [
             (entry.debit, -amount, entry.debit_after),
             (entry.credit, amount, entry.credit_after),
@@ -129,13 +134,54 @@ impl Model {
         if entry.kind == EntryKind::Closed {
             self.closed.insert(entry.credit.to_string());
         }
-        if let Some(key) = entry.key
-            && !self.keys.insert(key.0)
-        {
-            return Err(wrong("its idempotency key was used before".to_owned()));
-        }
         self.moved += amount;
+        self.take_key(entry)
+    }
+
+    /// Takes an entry that only remembers a refusal: what it states to be held is held, and it was right to refuse.
+    fn take_refused(&self, entry: &Entry, amount: i128) -> Result<(), AuditError> {
+        let wrong = |what: String| AuditError {
+            place: format!("entry {}", entry.number),
+            what,
+        };
+        let held = |account: AccountId| {
+            let name = account.to_string();
+            let there = account.is_cash() || self.held.contains_key(&name) && !self.closed.contains(&name);
+            (there, self.held.get(&name).copied().unwrap_or_default())
+        };
+        let (debit, credit) = (held(entry.debit), held(entry.credit));
+        for (account, (_, held), stated) in [
+            (entry.debit, debit, entry.debit_after),
+            (entry.credit, credit, entry.credit_after),
+        ] {
+            if held != i128::from(stated.minor()) {
+                return Err(wrong(format!(
+                    "account {account} holds {held}, the entry states {stated}"
+                )));
+            }
+        }
+        let possible = debit.0
+            && credit.0
+            && (entry.debit.is_cash() || debit.1 >= amount)
+            && [debit.1 - amount, credit.1 + amount]
+                .iter()
+                .all(|&after| i64::try_from(after).is_ok());
+        if possible || entry.key.is_none() {
+            return Err(wrong(
+                "it refuses what could have been done, or without a key".to_owned(),
+            ));
+        }
         Ok(())
+    }
+
+    fn take_key(&mut self, entry: &Entry) -> Result<(), AuditError> {
+        match entry.key {
+            Some(key) if !self.keys.insert(key.0) => Err(AuditError {
+                place: format!("entry {}", entry.number),
+                what: "its idempotency key was used before".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Compares what the ledger holds.

@@ -22,6 +22,7 @@ mod statement;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use lamport::OrderedLock;
 use tokio::sync::{Notify, watch};
@@ -30,9 +31,12 @@ pub use statement::{StatementError, StatementLine};
 
 use crate::account::AccountId;
 use crate::amount::Balance;
+use crate::debts::{Debts, Wait};
 use crate::entry::{Entry, KeyPrint};
 use crate::ledger::{Account, Index, Ledger, Moment, Operation, Outcome, Refusal, Slot};
-use crate::limits::PENDING_BYTES_MAX;
+use crate::limits::{
+    PENDING_BYTES_MAX, REFUSAL_FORGIVEN_AFTER, REFUSALS_COUNTED_MAX, REFUSALS_PER_ACCOUNT_MAX,
+};
 use crate::store::{ReadEntries, Store, StoreError};
 use committer::Commit;
 use stamps::Stamps;
@@ -70,6 +74,9 @@ struct Book {
     flying: Option<committer::Flying>,
     durable_entry: u64,
     state: State,
+    /// Refusals written for each account.
+    refusals: Debts<AccountId>,
+    started: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +92,13 @@ pub enum ExecuteError {
     /// It was refused and changes nothing.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It would be refused, but so much was refused to this account that no more of it can be remembered for now. Its
+    /// key is still free.
+    #[error("too much was refused to this account")]
+    TooManyRefusals {
+        /// How long to wait.
+        wait: Duration,
+    },
     /// The store failed, or the bank is closed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -160,6 +174,12 @@ impl Bank {
                 flying: None,
                 durable_entry: ledger.last_entry(),
                 state: State::Serving,
+                refusals: Debts::new(
+                    Some(REFUSALS_PER_ACCOUNT_MAX),
+                    REFUSAL_FORGIVEN_AFTER,
+                    REFUSALS_COUNTED_MAX,
+                ),
+                started: Instant::now(),
                 ledger,
             }),
             work: Condvar::new(),
@@ -192,7 +212,7 @@ impl Bank {
         self.shared.locks.len()
     }
 
-    /// Decides `operation` in its turn. The answer must not be told before it is [durable](Promise::durable).
+    /// Decides `operation` in its turn. With a `key` a refusal is an outcome like another, and remembered. The answer must not be told before it is [durable](Promise::durable).
     ///
     /// # Errors
     ///
@@ -380,7 +400,11 @@ impl Bank {
             | Operation::Deposit(account, _)
             | Operation::Withdraw(account, _) => Ok([slot(account)?, None]),
             Operation::Transfer { from, to, .. } if from == to => Err(Refusal::SameAccount(from)),
-            Operation::Transfer { from, to, .. } => Ok([slot(from.min(to))?, slot(from.max(to))?]),
+            // An account that is not there needs no lock.
+            Operation::Transfer { from, to, .. } => {
+                slot(from)?;
+                Ok([self.slot(from.min(to)), self.slot(from.max(to))])
+            }
         }
     }
 
@@ -430,11 +454,14 @@ impl Book {
         }
         let outcome = match self.ledger.execute(operation, key, moment) {
             Ok(outcome) => outcome,
-            Err(refusal) => return Some(Err(refusal.into())),
+            Err(refusal) => match self.remember(operation, key, moment, refusal) {
+                Ok(outcome) => outcome,
+                Err(error) => return Some(Err(error)),
+            },
         };
         let was_idle = self.gathered.count == 0;
         let commit = match &outcome {
-            Outcome::Done(entry) => Some(self.gathered.add(entry)),
+            Outcome::Done(entry) | Outcome::Refused(entry) => Some(self.gathered.add(entry)),
             Outcome::Seen(number) => self.commit_of(*number),
         };
         Some(Ok((
@@ -444,6 +471,29 @@ impl Book {
             },
             was_idle,
         )))
+    }
+
+    /// Makes a refusal the outcome of its key, where there is one.
+    fn remember(
+        &mut self,
+        operation: &Operation,
+        key: Option<KeyPrint>,
+        moment: Moment,
+        refusal: Refusal,
+    ) -> Result<Outcome, ExecuteError> {
+        let Some((key, account)) = key.zip(operation.account()) else {
+            return Err(refusal.into());
+        };
+        let now = self.started.elapsed();
+        if let Err(Wait(wait)) = self.refusals.may(now, &account) {
+            return Err(ExecuteError::TooManyRefusals { wait });
+        }
+        let outcome = self
+            .ledger
+            .remember(operation, key, moment, refusal)
+            .ok_or(refusal)?;
+        self.refusals.pay(now, account);
+        Ok(outcome)
     }
 
     /// Where to wait for an entry to become durable, `None` if it is.

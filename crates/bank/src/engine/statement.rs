@@ -54,6 +54,7 @@ impl StatementLine {
             EntryKind::Withdrawal => "withdrawal",
             EntryKind::Transfer if sends => "sent",
             EntryKind::Transfer => "received",
+            EntryKind::Refused { .. } => "refused",
         };
         let other = if sends { entry.credit } else { entry.debit };
         Self {

@@ -91,15 +91,3 @@ impl Ledger {
             .ok_or(Refusal::UnknownAccount(id))
     }
 }
-
-/// Whether `entry` is what `operation` makes: then a repeated key asks for the same thing.
-#[must_use]
-pub fn same_operation(entry: &Entry, operation: &Operation) -> bool {
-    let (kind, debit, credit, amount) = match *operation {
-        Operation::Deposit(account, amount) => (EntryKind::Deposit, AccountId::CASH, account, amount),
-        Operation::Withdraw(account, amount) => (EntryKind::Withdrawal, account, AccountId::CASH, amount),
-        Operation::Transfer { from, to, amount } => (EntryKind::Transfer, from, to, amount),
-        Operation::Open { .. } | Operation::Close(_) | Operation::ChangePin(..) => return false,
-    };
-    (&entry.kind, entry.debit, entry.credit, entry.amount) == (&kind, debit, credit, Some(amount))
-}

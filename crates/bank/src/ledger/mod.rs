@@ -8,12 +8,13 @@
 //! goes outside. The sum over all accounts, cash included, is therefore always zero.
 
 mod decide;
+mod refused;
 mod replay;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use decide::same_operation;
+pub use refused::{refusal_of, same_operation};
 
 use crate::account::AccountId;
 use crate::amount::{Amount, Balance};
@@ -88,6 +89,18 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// The account of whoever asks for a movement of money.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        match *self {
+            Self::Deposit(account, _) | Self::Withdraw(account, _) => Some(account),
+            Self::Transfer { from, .. } => Some(from),
+            Self::Open { .. } | Self::Close(_) | Self::ChangePin(..) => None,
+        }
+    }
+}
+
 /// When an operation is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -102,6 +115,9 @@ pub struct Moment {
 pub enum Outcome {
     /// It was done; this entry must become durable before anybody hears of it.
     Done(Entry),
+    /// It was refused, and its key stands for that from now on; this entry must become durable before anybody hears
+    /// of it.
+    Refused(Entry),
     /// Its key was used before, by the entry with this number: whether for the same operation, the entry tells.
     Seen(u64),
 }
@@ -250,8 +266,8 @@ impl Ledger {
 
     /// Decides `operation` and applies it.
     ///
-    /// An idempotency key stands for one operation for good, on whatever connection it comes back. Operations that
-    /// are refused leave no trace, so their key may be used again.
+    /// An idempotency key stands for one operation for good, on whatever connection it comes back. A refusal leaves no
+    /// trace of itself: what is to be [remembered](Self::remember), its caller has to say.
     ///
     /// # Errors
     ///

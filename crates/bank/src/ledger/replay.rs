@@ -23,6 +23,10 @@ impl Ledger {
         if entry.number != self.last_entry + 1 {
             return fail("its number is not the next");
         }
+        if let EntryKind::Refused { asked, .. } = entry.kind {
+            self.check_refused(entry, asked)?;
+            return self.note(entry);
+        }
         if let EntryKind::Opened { holder, pin } = &entry.kind {
             let slot = Slot(u32::try_from(self.accounts.len()).expect("memory ends before slots do"));
             if entry.credit.is_cash()
@@ -64,12 +68,24 @@ impl Ledger {
             }
             EntryKind::Closed => self.account_mut(entry.credit).closed = true,
             EntryKind::PinChanged { pin } => self.account_mut(entry.credit).pin = pin.clone(),
-            EntryKind::Opened { .. } | EntryKind::Deposit | EntryKind::Withdrawal | EntryKind::Transfer => {}
+            EntryKind::Opened { .. }
+            | EntryKind::Deposit
+            | EntryKind::Withdrawal
+            | EntryKind::Transfer
+            | EntryKind::Refused { .. } => {}
         }
+        self.note(entry)
+    }
+
+    /// Takes note of an entry's key, number and time.
+    fn note(&mut self, entry: &Entry) -> Result<(), ReplayError> {
         if let Some(key) = entry.key
             && self.keys.insert(key, entry.number).is_some()
         {
-            return fail("its idempotency key was used before");
+            return Err(ReplayError {
+                number: entry.number,
+                what: "its idempotency key was used before",
+            });
         }
         self.last_entry = entry.number;
         self.lamport = self.lamport.max(entry.lamport);

@@ -6,15 +6,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::entry::EntryKind;
+use crate::model::Model;
 use crate::pin::PIN_HASH_BYTES;
 
-const NOW: Moment = Moment { at: 1, lamport: 2 };
+pub(super) const NOW: Moment = Moment { at: 1, lamport: 2 };
 
-fn id(text: &str) -> AccountId {
+pub(super) fn id(text: &str) -> AccountId {
     text.parse().unwrap()
 }
 
-fn amount(minor: i64) -> Amount {
+pub(super) fn amount(minor: i64) -> Amount {
     Amount::from_minor(minor).unwrap()
 }
 
@@ -28,7 +29,7 @@ fn open(account: AccountId, minor: i64) -> Operation {
     }
 }
 
-fn ledger(accounts: &[(&str, i64)]) -> Ledger {
+pub(super) fn ledger(accounts: &[(&str, i64)]) -> Ledger {
     let mut ledger = Ledger::new();
     for &(account, minor) in accounts {
         ledger.execute(&open(id(account), minor), None, NOW).unwrap();
@@ -235,13 +236,27 @@ proptest! {
     fn money_is_conserved(operations in operations()) {
         let (mut ledger, mut replayed) = (Ledger::new(), Ledger::new());
         let mut model: BTreeMap<AccountId, i128> = BTreeMap::new();
+        let mut audited = Model::default();
         for (operation, key) in operations {
             let key = key.map(|key| KeyPrint::new(AccountId::CASH, &key.to_string()));
-            if let Ok(Outcome::Done(entry)) = ledger.execute(&operation, key, NOW) {
-                let moved = i128::from(entry.amount.map_or(0, Amount::minor));
-                *model.entry(entry.debit).or_default() -= moved;
-                *model.entry(entry.credit).or_default() += moved;
-                replayed.apply(&entry).unwrap();
+            let outcome = match (ledger.execute(&operation, key, NOW), key) {
+                (Err(refusal), Some(key)) => ledger.remember(&operation, key, NOW, refusal),
+                (outcome, _) => outcome.ok(),
+            };
+            match outcome {
+                Some(Outcome::Done(entry)) => {
+                    let moved = i128::from(entry.amount.map_or(0, Amount::minor));
+                    *model.entry(entry.debit).or_default() -= moved;
+                    *model.entry(entry.credit).or_default() += moved;
+                    audited.take(&entry).unwrap();
+                    replayed.apply(&entry).unwrap();
+                }
+                Some(Outcome::Refused(entry)) => {
+                    prop_assert!(ledger.execute(&operation, key, NOW) == Ok(Outcome::Seen(entry.number)));
+                    audited.take(&entry).unwrap();
+                    replayed.apply(&entry).unwrap();
+                }
+                Some(Outcome::Seen(_)) | None => {}
             }
             prop_assert_eq!(ledger.sum(), 0);
         }
@@ -251,5 +266,6 @@ proptest! {
         }
         prop_assert_eq!(replayed.accounts(), ledger.accounts());
         prop_assert_eq!(replayed.keys(), ledger.keys());
+        prop_assert!(audited.compare(&ledger).is_ok());
     }
 }

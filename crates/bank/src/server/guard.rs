@@ -5,11 +5,10 @@
 //! at, so that many tries at once do not slip through, and paid back when the PIN was right. It is paid when its turn
 //! to be looked at has come, not while it waits: a hundred people behind one address may log in at once.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::debts::{Debts, Wait};
 use crate::limits::{WRONG_PIN_FORGIVEN_AFTER, WRONG_PINS_REMEMBERED_MAX};
 
 /// Counts wrong PINs. Times are distances from any fixed moment.
@@ -19,25 +18,11 @@ pub(super) struct Guard {
     addresses: Debts<Option<IpAddr>>,
 }
 
-/// How much each `K` owes: every try costs [`WRONG_PIN_FORGIVEN_AFTER`], and time pays it back.
-#[derive(Debug)]
-struct Debts<K> {
-    /// How many tries may be owed for; `None` lifts the limit.
-    tries_max: Option<u32>,
-    /// When all is paid back.
-    free_at: HashMap<K, Duration>,
-    by_time: BTreeSet<(Duration, K)>,
-}
-
-/// Too many wrong PINs came from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wait(pub(super) Duration);
-
 impl Guard {
     pub(super) fn new(per_account: Option<u32>, per_address: Option<u32>) -> Self {
         Self {
-            pairs: Debts::new(per_account),
-            addresses: Debts::new(per_address),
+            pairs: Debts::new(per_account, WRONG_PIN_FORGIVEN_AFTER, WRONG_PINS_REMEMBERED_MAX),
+            addresses: Debts::new(per_address, WRONG_PIN_FORGIVEN_AFTER, WRONG_PINS_REMEMBERED_MAX),
         }
     }
 
@@ -55,62 +40,15 @@ impl Guard {
         address: Option<IpAddr>,
     ) -> Result<(), Wait> {
         self.may_try(now, account, address)?;
-        self.pairs.add(now, (account.to_owned(), address), 1);
-        self.addresses.add(now, address, 1);
+        self.pairs.pay(now, (account.to_owned(), address));
+        self.addresses.pay(now, address);
         Ok(())
     }
 
     /// Pays back a try: the PIN was right, or it was not looked at.
     pub(super) fn pay_back(&mut self, now: Duration, account: &str, address: Option<IpAddr>) {
-        self.pairs.add(now, (account.to_owned(), address), -1);
-        self.addresses.add(now, address, -1);
-    }
-}
-
-impl<K: Hash + Ord + Clone> Debts<K> {
-    fn new(tries_max: Option<u32>) -> Self {
-        Self {
-            tries_max,
-            free_at: HashMap::new(),
-            by_time: BTreeSet::new(),
-        }
-    }
-
-    fn may(&self, now: Duration, key: &K) -> Result<(), Wait> {
-        let (Some(tries_max), Some(&free_at)) = (self.tries_max, self.free_at.get(key)) else {
-            return Ok(());
-        };
-        let after_one_more = free_at.max(now) + WRONG_PIN_FORGIVEN_AFTER;
-        match after_one_more.checked_sub(now + WRONG_PIN_FORGIVEN_AFTER * tries_max) {
-            None | Some(Duration::ZERO) => Ok(()),
-            Some(wait) => Err(Wait(wait)),
-        }
-    }
-
-    fn add(&mut self, now: Duration, key: K, tries: i32) {
-        if self.tries_max.is_none() {
-            return;
-        }
-        let owed = self.free_at.remove(&key);
-        if let Some(free_at) = owed {
-            self.by_time.remove(&(free_at, key.clone()));
-        }
-        let from = owed.unwrap_or(now).max(now);
-        let free_at = if tries > 0 {
-            from + WRONG_PIN_FORGIVEN_AFTER
-        } else {
-            from.saturating_sub(WRONG_PIN_FORGIVEN_AFTER)
-        };
-        if free_at > now {
-            self.free_at.insert(key.clone(), free_at);
-            self.by_time.insert((free_at, key));
-        }
-        while let Some((free_at, key)) = self.by_time.first().cloned()
-            && (free_at <= now || self.by_time.len() > WRONG_PINS_REMEMBERED_MAX)
-        {
-            self.by_time.pop_first();
-            self.free_at.remove(&key);
-        }
+        self.pairs.pay_back(now, (account.to_owned(), address));
+        self.addresses.pay_back(now, address);
     }
 }
 
@@ -155,7 +93,7 @@ mod tests {
             assert_eq!(guard.try_pin(at(0), "1", HERE), Ok(()));
             guard.pay_back(at(0), "1", HERE);
         }
-        assert!(guard.pairs.free_at.is_empty() && guard.addresses.by_time.is_empty());
+        assert!(guard.pairs.is_empty() && guard.addresses.is_empty());
     }
 
     #[test]
@@ -164,12 +102,9 @@ mod tests {
         for n in 0..WRONG_PINS_REMEMBERED_MAX + 10 {
             guard.try_pin(at(0), &n.to_string(), HERE).unwrap();
         }
-        assert_eq!(guard.pairs.free_at.len(), WRONG_PINS_REMEMBERED_MAX);
+        assert_eq!(guard.pairs.len(), WRONG_PINS_REMEMBERED_MAX);
         guard.try_pin(at(31), "x", HERE).unwrap();
-        assert_eq!(guard.pairs.free_at.len(), 1);
-        assert!(
-            guard.addresses.free_at.is_empty(),
-            "a lifted limit remembers nothing"
-        );
+        assert_eq!(guard.pairs.len(), 1);
+        assert!(guard.addresses.is_empty(), "a lifted limit remembers nothing");
     }
 }

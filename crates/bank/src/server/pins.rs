@@ -7,8 +7,9 @@ use std::time::Instant;
 use proto::{WireError, codes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use super::guard::{Guard, Wait};
+use super::guard::Guard;
 use crate::codes::{BUSY, LOGIN_FAILED};
+use crate::debts::Wait;
 use crate::limits::HASHES_RUNNING_MAX;
 use crate::pin::{Pin, PinCost, PinHash};
 

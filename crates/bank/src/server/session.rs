@@ -17,8 +17,8 @@ use super::pins::Pins;
 use crate::account::AccountId;
 use crate::codes::{INVALID_PIN, KEY_REUSED, NOT_LOGGED_IN, of_refusal, unavailable};
 use crate::engine::{Bank, ExecuteError, Holding, Promise, StatementError, StatementLine, Unavailable};
-use crate::entry::{Entry, KeyPrint};
-use crate::ledger::{Moment, Operation, Outcome, Slot, same_operation};
+use crate::entry::{Entry, EntryKind, KeyPrint};
+use crate::ledger::{Moment, Operation, Outcome, Slot, refusal_of, same_operation};
 use crate::limits::STRANGER_LINE_BYTES_MAX;
 use crate::ops::{Action, Op, Request, needs_login};
 
@@ -274,6 +274,7 @@ impl Session {
         // The reply's stamp is taken with the accounts still locked, so that stamps and trace follow the ledger.
         let stamp = |outcome: &Outcome| match outcome {
             Outcome::Done(entry) => Some(send_entry(&shared, entry)),
+            Outcome::Refused(_) => Some(send(&shared, "reply", &[])),
             Outcome::Seen(_) => None,
         };
         let execute = shared
@@ -282,7 +283,7 @@ impl Session {
         match self.connection.write_while(execute).await? {
             Ok((promise, Some(lamport))) => {
                 let body = promise.map(|outcome| match outcome {
-                    Outcome::Done(entry) => holding(&entry, account),
+                    Outcome::Done(entry) | Outcome::Refused(entry) => told(&entry, account),
                     Outcome::Seen(_) => unreachable!("a seen key is stamped later"),
                 });
                 self.push(received.id, lamport, body);
@@ -291,15 +292,13 @@ impl Session {
                 let seen = self.connection.write_while(promise.durable()).await?;
                 self.repeat(received.id, seen, account, &operation).await?;
             }
-            Err(error) => {
-                let refused = match error {
-                    ExecuteError::Refused(refusal) => shared.bank.refused(refusal),
-                    ExecuteError::Unavailable(unavailable) => Err(unavailable),
-                };
+            Err(ExecuteError::Refused(refusal)) => {
+                let refused = shared.bank.refused(refusal);
                 let told = refused.map(|promise| promise.map(|refusal| Body::Refused(of_refusal(refusal))));
                 let told = told.unwrap_or_else(|_| Promise::kept(Body::Refused(unavailable())));
                 self.answer(received.id, told);
             }
+            Err(error) => self.answer(received.id, Promise::kept(Body::Refused(of_execute(error)))),
         }
         Ok(())
     }
@@ -315,11 +314,15 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         let read = match seen {
             Ok(Outcome::Seen(number)) => self.connection.write_while(shared.bank.entry(number)).await?,
-            Ok(Outcome::Done(entry)) => Ok(entry),
+            Ok(Outcome::Done(entry) | Outcome::Refused(entry)) => Ok(entry),
             Err(error) => Err(error),
         };
         match read {
             Ok(entry) if same_operation(&entry, operation) => {
+                if let EntryKind::Refused { .. } = entry.kind {
+                    self.answer(id, Promise::kept(told(&entry, account)));
+                    return Ok(());
+                }
                 let held = Holding {
                     balance: entry.balance_of(account),
                     entry: entry.number,
@@ -409,7 +412,7 @@ impl Session {
                 .map_err(of_execute)?;
             match promise.durable().await {
                 Ok(Outcome::Done(entry)) => Ok(Body::PinChanged { entry: entry.number }),
-                Ok(Outcome::Seen(_)) | Err(_) => Err(unavailable()),
+                Ok(Outcome::Refused(_) | Outcome::Seen(_)) | Err(_) => Err(unavailable()),
             }
         };
         Ok(self
@@ -504,6 +507,14 @@ impl Body {
     }
 }
 
+/// What became of a movement of money, as `entry` has it.
+fn told(entry: &Entry, account: AccountId) -> Body {
+    refusal_of(entry).map_or_else(
+        || holding(entry, account),
+        |refusal| Body::Refused(of_refusal(refusal)),
+    )
+}
+
 fn holding(entry: &Entry, account: AccountId) -> Body {
     Body::Holding {
         balance: entry.balance_of(account).to_string(),
@@ -514,6 +525,8 @@ fn holding(entry: &Entry, account: AccountId) -> Body {
 fn of_execute(error: ExecuteError) -> WireError {
     match error {
         ExecuteError::Refused(refusal) => of_refusal(refusal),
+        ExecuteError::TooManyRefusals { wait } => WireError::new(codes::RATE_LIMITED, error.to_string())
+            .with_hint(format!("try again in {} s", wait.as_secs() + 1)),
         ExecuteError::Unavailable(_) => unavailable(),
     }
 }

@@ -153,7 +153,9 @@ impl Vault {
         for operation in operations {
             match ledger.execute(&operation, None, moment) {
                 Ok(Outcome::Done(entry)) => entries.push(entry),
-                Ok(Outcome::Seen(_)) => unreachable!("there is no key that could have been seen"),
+                Ok(Outcome::Refused(_) | Outcome::Seen(_)) => {
+                    unreachable!("there is no key to be remembered")
+                }
                 Err(refusal) => {
                     let (Operation::Open { account, .. } | Operation::Close(account)) = operation else {
                         unreachable!("only opening and closing is done here");

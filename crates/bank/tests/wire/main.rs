@@ -21,6 +21,7 @@ mod consistency;
 mod crashes;
 mod keys;
 mod pins;
+mod refusals;
 mod sample_session;
 mod stamps;
 mod support;

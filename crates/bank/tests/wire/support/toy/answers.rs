@@ -118,17 +118,27 @@ impl Shared {
         if let Some(known) = key.as_ref().and_then(|key| state.books.keys.get(key)) {
             match self.plant {
                 Plant::ForgetsKeys => {}
-                Plant::AnswersAnew => {
+                Plant::AnswersAnew if known.is_ok() => {
+                    let known = known.as_ref().expect("it was just looked at");
                     let balance = money(state.books.balances[account]);
                     return Some(Ok(json!({"balance": balance, "entry": known["entry"]})));
                 }
-                _ => return Some(Ok(known.clone())),
+                _ => return Some(known.clone()),
             }
         }
+        let unknown = to.is_some_and(|to| !state.books.balances.contains_key(to));
         let before = state.books.balances[account];
         let signed = if op == "deposit" { amount } else { -amount };
-        if before + signed < 0 {
-            return Some(Err("insufficient_funds"));
+        if unknown || before + signed < 0 {
+            let code = if unknown {
+                "unknown_account"
+            } else {
+                "insufficient_funds"
+            };
+            if self.plant != Plant::ForgetsRefusals {
+                state.books.keys.extend(key.map(|key| (key, Err(code))));
+            }
+            return Some(Err(code));
         }
         if self.plant == Plant::LosesUpdates {
             // Another change may come between the reading above and the writing below.
@@ -158,7 +168,7 @@ impl Shared {
                 .post(to, entry, "received", amount, credited, Some(account));
         }
         let ok = json!({"balance": money(before + signed), "entry": entry});
-        state.books.keys.extend(key.map(|key| (key, ok.clone())));
+        state.books.keys.extend(key.map(|key| (key, Ok(ok.clone()))));
         Some(Ok(ok))
     }
 

@@ -11,7 +11,8 @@ use crate::support::line::{cents, money};
 pub(super) struct Books {
     pub(super) balances: BTreeMap<String, i64>,
     pub(super) lines: BTreeMap<String, Vec<Value>>,
-    pub(super) keys: HashMap<String, Value>,
+    /// What each key was answered: the result, or the code of the refusal.
+    pub(super) keys: HashMap<String, Result<Value, &'static str>>,
     pub(super) last_entry: u64,
 }
 

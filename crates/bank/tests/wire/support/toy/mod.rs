@@ -28,6 +28,8 @@ pub(crate) enum Plant {
     TearsTransfers,
     /// A key that comes back is carried out again.
     ForgetsKeys,
+    /// A key that was refused may be used again.
+    ForgetsRefusals,
     /// A key that comes back is answered with the present balance.
     AnswersAnew,
     /// A transfer's credit shows a little later than its debit.
