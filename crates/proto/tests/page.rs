@@ -1,9 +1,11 @@
 //! A page's requests and its WebSocket, over real TCP on loopback.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{SinkExt, StreamExt};
-use proto::net::web::{Asset, Page};
+use proto::net::web::{Asset, Page, Vitals};
 use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,8 +18,25 @@ const PAGE: &[Asset] = &[Asset {
     body: b"<!doctype html>hello",
 }];
 
+/// A service that fails when it is told to.
+#[derive(Default)]
+struct Ailing(AtomicBool);
+
+impl Vitals for Ailing {
+    fn ailment(&self) -> Option<String> {
+        self.0
+            .load(Ordering::Relaxed)
+            .then(|| "the disk is gone".to_owned())
+    }
+
+    fn measure(&self) {
+        metrics::gauge!("measured_when_asked").set(7.0);
+    }
+}
+
 struct Running {
     address: SocketAddr,
+    ailing: Arc<Ailing>,
     shutdown: Shutdown,
     page: tokio::task::JoinHandle<std::io::Result<()>>,
     served: tokio::task::JoinHandle<bool>,
@@ -55,11 +74,16 @@ async fn start() -> Running {
         shutdown.clone(),
         mirror,
     ));
-    let page = Page::bind("127.0.0.1:0", PAGE, connector).await.unwrap();
+    let ailing = Arc::new(Ailing::default());
+    let page = Page::bind("127.0.0.1:0", PAGE, connector)
+        .await
+        .unwrap()
+        .with_vitals(Arc::clone(&ailing) as Arc<dyn Vitals>);
     let address = page.local_address().unwrap();
     let page = tokio::spawn(page.serve(shutdown.clone()));
     Running {
         address,
+        ailing,
         shutdown,
         page,
         served,
@@ -114,11 +138,6 @@ async fn the_page_comes_with_its_policy_and_nothing_else_is_there() {
     assert!(page.contains("x-content-type-options: nosniff"), "{page}");
     assert!(get(running.address, "/healthz", &host).await.ends_with("ok\n"));
     assert!(
-        get(running.address, "/metrics", &host)
-            .await
-            .starts_with("HTTP/1.1 200")
-    );
-    assert!(
         get(running.address, "/../Cargo.toml", &host)
             .await
             .starts_with("HTTP/1.1 404")
@@ -127,6 +146,23 @@ async fn the_page_comes_with_its_policy_and_nothing_else_is_there() {
         get(running.address, "/", "evil.example")
             .await
             .starts_with("HTTP/1.1 403")
+    );
+}
+
+#[tokio::test]
+async fn monitoring_hears_how_the_service_is() {
+    let running = start().await;
+    let host = running.address.to_string();
+    let measured = get(running.address, "/metrics", &host).await;
+    assert!(
+        measured.starts_with("HTTP/1.1 200") && measured.contains("measured_when_asked 7"),
+        "{measured}"
+    );
+    running.ailing.0.store(true, Ordering::Relaxed);
+    let ailment = get(running.address, "/healthz", &host).await;
+    assert!(
+        ailment.starts_with("HTTP/1.1 503") && ailment.ends_with("the disk is gone\n"),
+        "{ailment}"
     );
 }
 

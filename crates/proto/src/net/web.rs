@@ -5,40 +5,34 @@
 //! | `/` and the site's other files | the page; no build step, everything comes out of the binary |
 //! | `/ws` | a connection to the service: each text message to the server is a line, each from it one or several |
 //! | `/metrics` | counters in Prometheus' text format |
-//! | `/healthz` | `ok` while the server accepts |
+//! | `/healthz` | `ok` while the service may be used; 503 and why not, once it knows that it may not |
 //!
 //! A browser lets any page on the web talk to a server on this machine, so the page's own requests are told from
 //! foreign ones: `Host` must name the address that was asked for (against DNS rebinding) and `Origin`, where there is one, must be the
 //! page's own. The Content-Security-Policy lets the page load nothing from elsewhere and run no inline script.
 
+mod bridge;
+mod guard;
+
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::BytesMut;
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio_util::codec::Decoder;
 
 use super::listener::MemoryConnector;
 use super::shutdown::Shutdown;
-use super::stream::Stream;
-use crate::frame::{Batch, LineDecoder};
-use crate::limits::{LINE_BYTES_MAX, WEB_LINE_BYTES_MAX};
+use crate::limits::WEB_LINE_BYTES_MAX;
 
 /// A file of a page.
 #[derive(Debug, Clone, Copy)]
@@ -65,24 +59,35 @@ const SHARED: [Asset; 2] = [
     },
 ];
 
-const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What a service tells of itself when monitoring asks.
+pub trait Vitals: Send + Sync {
+    /// Why the service must not be used any more, if so.
+    fn ailment(&self) -> Option<String> {
+        None
+    }
 
-#[derive(Clone)]
+    /// Sets the gauges that nothing else sets. Called before the metrics are rendered.
+    fn measure(&self) {}
+}
+
+/// A service that is well for as long as it runs and is measured by nothing but what it counts.
+struct Unwatched;
+
+impl Vitals for Unwatched {}
+
 struct Site {
     service: MemoryConnector,
     metrics: Option<PrometheusHandle>,
-    /// What `Host` may say, besides an address of this machine's loopback when we listen there.
-    listens_on: SocketAddr,
+    vitals: Arc<dyn Vitals>,
     shutdown: Shutdown,
 }
 
 /// A page that listens and is not served yet.
-#[derive(Debug)]
 pub struct Page {
     listener: TcpListener,
     assets: &'static [Asset],
     service: MemoryConnector,
+    vitals: Arc<dyn Vitals>,
 }
 
 impl Page {
@@ -100,7 +105,14 @@ impl Page {
             listener: TcpListener::bind(address).await?,
             assets,
             service,
+            vitals: Arc::new(Unwatched),
         })
+    }
+
+    /// The same page, whose `/metrics` and `/healthz` ask `vitals`.
+    #[must_use]
+    pub fn with_vitals(self, vitals: Arc<dyn Vitals>) -> Self {
+        Self { vitals, ..self }
     }
 
     /// Where it listens.
@@ -122,22 +134,23 @@ impl Page {
     ///
     /// If two files have the same path, or one has the path of what every page has.
     pub async fn serve(self, shutdown: Shutdown) -> io::Result<()> {
+        let listens_on = self.listener.local_addr()?;
         let site = Arc::new(Site {
             service: self.service,
             metrics: recorder(),
-            listens_on: self.listener.local_addr()?,
+            vitals: self.vitals,
             shutdown: shutdown.clone(),
         });
         let mut router = Router::new()
             .route("/ws", get(open_socket))
             .route("/metrics", get(metrics))
-            .route("/healthz", get(|| async { "ok\n" }));
+            .route("/healthz", get(health));
         for &asset in self.assets.iter().chain(&SHARED) {
             let file = move || async move { ([(CONTENT_TYPE, asset.content_type)], asset.body) };
             router = router.route(asset.path, get(file));
         }
         let router = router
-            .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
+            .layer(middleware::from_fn_with_state(listens_on, guard::guard))
             .with_state(site);
         axum::serve(
             self.listener,
@@ -145,6 +158,14 @@ impl Page {
         )
         .with_graceful_shutdown(async move { shutdown.begun().await })
         .await
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,56 +182,10 @@ fn recorder() -> Option<PrometheusHandle> {
     RECORDER.get_or_init(install).clone()
 }
 
-/// Lets only the page's own requests through, and adds what a browser must enforce.
-async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    if let Err(refusal) = site.check_source(request.headers()) {
-        tracing::warn!(reason = refusal, "page request refused");
-        return (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response();
-    }
-    let mut response = next.run(request).await;
-    let headers: [(HeaderName, &'static str); 4] = [
-        (CONTENT_SECURITY_POLICY, SECURITY_POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, "no-cache"),
-    ];
-    for (name, value) in headers {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-impl Site {
-    fn check_source(&self, headers: &HeaderMap) -> Result<(), &'static str> {
-        let text = |name| {
-            headers
-                .get(name)
-                .map(|value: &HeaderValue| value.to_str().unwrap_or_default())
-        };
-        let host = text(HOST).ok_or("the request names no host")?;
-        if !self.is_own_host(host) {
-            return Err("the host is not this server's; hint: open the page by the address it listens on");
-        }
-        match text(ORIGIN) {
-            Some(origin) if origin.strip_prefix("http://") != Some(host) => Err("the origin is another page"),
-            _ => Ok(()),
-        }
-    }
-
-    /// On loopback only names of loopback are ours; elsewhere any literal address is, because a rebinding attack needs a name.
-    fn is_own_host(&self, host: &str) -> bool {
-        let port = self.listens_on.port();
-        let name = host.strip_suffix(&format!(":{port}")).unwrap_or(host);
-        let address = name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<std::net::IpAddr>();
-        match address {
-            Ok(address) => !self.listens_on.ip().is_loopback() || address.is_loopback(),
-            Err(_) => name.eq_ignore_ascii_case("localhost"),
-        }
+async fn health(State(site): State<Arc<Site>>) -> Response {
+    match site.vitals.ailment() {
+        None => "ok\n".into_response(),
+        Some(ailment) => (StatusCode::SERVICE_UNAVAILABLE, format!("{ailment}\n")).into_response(),
     }
 }
 
@@ -218,6 +193,7 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let Some(metrics) = &site.metrics else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
+    site.vitals.measure();
     metrics.run_upkeep();
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
@@ -241,130 +217,8 @@ async fn open_socket(
         .max_frame_size(WEB_LINE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
             match site.service.connect_for(address).await {
-                Ok(stream) => bridge(socket, stream, &site.shutdown).await,
+                Ok(stream) => bridge::bridge(socket, stream, &site.shutdown).await,
                 Err(error) => tracing::debug!(%error, "no connection for a page"),
             }
         })
-}
-
-/// Carries lines between a browser and the service until one of them ends. The two directions do not wait for each
-/// other: a page that floods the service still hears why it is stopped.
-async fn bridge(socket: WebSocket, stream: Stream, shutdown: &Shutdown) {
-    let (from_service, to_service) = tokio::io::split(stream);
-    let (mut to_page, from_page) = socket.split();
-    let code = tokio::select! {
-        code = carry_to_service(from_page, to_service) => code,
-        code = carry_to_page(from_service, &mut to_page) => code,
-    };
-    let code = if shutdown.has_begun() {
-        close_code::AWAY
-    } else {
-        code
-    };
-    // The page may be gone already.
-    let _ = to_page
-        .send(Message::Close(Some(CloseFrame {
-            code,
-            reason: "".into(),
-        })))
-        .await;
-}
-
-/// Returns the code to close with.
-async fn carry_to_service(mut from_page: SplitStream<WebSocket>, mut to_service: WriteHalf<Stream>) -> u16 {
-    while let Some(Ok(message)) = from_page.next().await {
-        let line = match message {
-            Message::Text(line) => line,
-            Message::Binary(_) => return close_code::UNSUPPORTED,
-            Message::Ping(_) | Message::Pong(_) => continue,
-            Message::Close(_) => break,
-        };
-        if to_service.write_all(line.as_bytes()).await.is_err() || to_service.write_all(b"\n").await.is_err()
-        {
-            break;
-        }
-    }
-    close_code::NORMAL
-}
-
-/// Returns the code to close with.
-async fn carry_to_page(
-    mut from_service: ReadHalf<Stream>,
-    to_page: &mut SplitSink<WebSocket, Message>,
-) -> u16 {
-    let mut decoder = LineDecoder::new(LINE_BYTES_MAX);
-    let mut buffer = BytesMut::new();
-    while from_service
-        .read_buf(&mut buffer)
-        .await
-        .is_ok_and(|bytes| bytes > 0)
-    {
-        while let Ok(Some(batch)) = decoder.decode(&mut buffer) {
-            if to_page.send(Message::text(text_of(&batch))).await.is_err() {
-                return close_code::NORMAL;
-            }
-        }
-    }
-    close_code::NORMAL
-}
-
-fn text_of(batch: &Batch) -> String {
-    let lines = batch.lines().filter_map(Result::ok).map(String::from_utf8_lossy);
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(listens_on: &str, host: &str, origin: Option<&str>) -> bool {
-        let (_, service) = super::super::listener::Listener::memory();
-        let site = Site {
-            service,
-            metrics: None,
-            listens_on: listens_on.parse().unwrap(),
-            shutdown: Shutdown::new(),
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(ORIGIN, origin.parse().unwrap());
-        }
-        site.check_source(&headers).is_ok()
-    }
-
-    #[test]
-    fn the_page_itself_gets_through() {
-        for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"] {
-            assert!(check("127.0.0.1:8080", host, None), "{host}");
-            assert!(
-                check("127.0.0.1:8080", host, Some(&format!("http://{host}"))),
-                "{host}"
-            );
-        }
-        assert!(check(
-            "0.0.0.0:8080",
-            "192.0.2.7:8080",
-            Some("http://192.0.2.7:8080")
-        ));
-    }
-
-    #[test]
-    fn foreign_pages_and_rebound_names_do_not() {
-        for origin in [
-            "http://evil.example",
-            "https://127.0.0.1:8080",
-            "http://127.0.0.1:9090",
-            "null",
-        ] {
-            assert!(
-                !check("127.0.0.1:8080", "127.0.0.1:8080", Some(origin)),
-                "{origin}"
-            );
-        }
-        for host in ["evil.example:8080", "evil.example", "192.0.2.7:8080"] {
-            assert!(!check("127.0.0.1:8080", host, None), "{host}");
-        }
-        assert!(!check("0.0.0.0:8080", "evil.example:8080", None));
-    }
 }
