@@ -1,7 +1,7 @@
 // The chat as a page: rooms, private conversations, history, names, unread marks. Comes back after a lost connection
 // without a gap or a double, like chat-client does.
 
-import { Wire, Refused, element, harmless } from "/wire.js";
+import { Wire, Refused, element, explain, harmless, showState, tryingAgain } from "/wire.js";
 
 const HISTORY_LIMIT = 50;
 const LOG_MAX = 2000; // Lines kept on the page; older ones are in the history.
@@ -39,7 +39,7 @@ $("join").addEventListener("submit", (event) => {
   wire = new Wire({
     open: () => (me.token ? comeBack() : join(lobby)),
     event: receive,
-    lost: (pause) => setState(`connection lost, trying again in ${Math.ceil(pause / 1000)} s`, true),
+    lost: (pause) => showState(tryingAgain(pause), true),
     clock: (time) => ($("clock").value = time),
   });
 });
@@ -51,7 +51,7 @@ async function join(room) {
     me.token = joined.token;
     $("door").hidden = true;
     $("chat").hidden = false;
-    setState("connected", false);
+    showState("connected", false);
     arrive(joined);
     show(places.get(joined.room));
     $("text").focus();
@@ -75,10 +75,10 @@ async function comeBack() {
   } catch (error) {
     if (!(error instanceof Refused)) return;
     notice(current, `could not come back: ${explain(error)}`, "trouble");
-    setState("not connected", true);
+    showState("not connected", true);
     return;
   }
-  setState("connected", false);
+  showState("connected", false);
   const again = lost.filter((say) => unconfirmed.includes(say));
   unconfirmed = unconfirmed.filter((say) => !again.includes(say));
   for (const say of again) send(say);
@@ -93,6 +93,11 @@ function receive(event) {
     case "lagged":
       return notice(places.get(event.room), `${event.missed} messages were missed; older ones are in the history`);
     case "error":
+      // Coming back would take the name back, and back again.
+      if (event.code === "taken_over") {
+        wire.close();
+        showState("not connected", true);
+      }
       return notice(current, explain(event), "trouble");
     default: {
       const place = places.get(event.room);
@@ -395,13 +400,4 @@ function notice(place, text, kind) {
 function timeOf(at) {
   const time = new Date(at);
   return element("time", { datetime: time.toISOString() }, time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-}
-
-function setState(text, trying) {
-  $("state").textContent = text;
-  $("state").classList.toggle("trying", trying);
-}
-
-function explain({ message, hint }) {
-  return hint ? `${message} (${hint})` : message;
 }

@@ -26,14 +26,16 @@ export class Wire {
   #waiting = new Map();
   #nextId = 1;
   #pause = PAUSE_FIRST_MS;
-  #ended = false;
+  #nextTry = 0;
+  #closed = false;
 
   /** This page's Lamport clock. */
   clock = 0;
 
   /**
    * @param {object} on - `open(greeting)` once connected, `event(event)` for each event, `lost(pauseMs)` when the
-   *   connection is gone and will be tried again, `clock(time)` whenever the clock moved.
+   *   connection is gone and will be tried again, `clock(time)` whenever the clock moved, `exchange(op, sent,
+   *   received)` with the times of a request and its reply. The last two may be missing.
    */
   constructor(on) {
     this.on = on;
@@ -45,23 +47,39 @@ export class Wire {
     if (this.#socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Lost());
     const id = this.#nextId++;
     this.#moveClock(this.clock + 1);
-    this.#socket.send(JSON.stringify({ lamport: this.clock, id, op, ...fields }));
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    const sent = this.clock;
+    this.#socket.send(JSON.stringify({ lamport: sent, id, op, ...fields }));
+    return new Promise((resolve, reject) => this.#waiting.set(id, { op, sent, resolve, reject }));
   }
 
-  /** Ends the connection for good. */
+  /** Ends the connection, for good unless it is opened again. Requests without a reply are lost. */
   close() {
-    this.#ended = true;
-    this.#socket?.close();
+    this.#closed = true;
+    clearTimeout(this.#nextTry);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    this.#loseRequests();
+  }
+
+  /** Connects again after `close`; the clock goes on. */
+  reopen() {
+    if (!this.#closed) return;
+    this.#closed = false;
+    this.#pause = PAUSE_FIRST_MS;
+    this.#open();
   }
 
   #open() {
     const socket = new WebSocket(`ws://${location.host}/ws`);
     this.#socket = socket;
+    // What comes from a connection that was given up is nobody's.
     socket.onmessage = ({ data }) => {
-      for (const line of data.split("\n")) if (line) this.#receive(JSON.parse(line));
+      for (const line of data.split("\n")) if (line && socket === this.#socket) this.#receive(JSON.parse(line));
     };
-    socket.onclose = () => this.#lose();
+    socket.onclose = () => {
+      if (socket === this.#socket) this.#lose();
+    };
   }
 
   #receive(message) {
@@ -80,21 +98,26 @@ export class Wire {
 
   #settle({ id, ok, error }) {
     const waiter = this.#waiting.get(id);
+    if (!waiter) return;
     this.#waiting.delete(id);
-    if (error) waiter?.reject(new Refused(error));
-    else waiter?.resolve(ok);
+    this.on.exchange?.(waiter.op, waiter.sent, this.clock);
+    if (error) waiter.reject(new Refused(error));
+    else waiter.resolve(ok);
   }
 
   #lose() {
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(new Lost());
-    if (this.#ended) return;
     // Half of the pause is left to chance, so that pages do not all come back at once.
     const pause = this.#pause / 2 + (Math.random() * this.#pause) / 2;
     this.#pause = Math.min(this.#pause * 2, PAUSE_LONGEST_MS);
+    this.#nextTry = setTimeout(() => this.#open(), pause);
+    this.#loseRequests();
     this.on.lost(pause);
-    setTimeout(() => this.#open(), pause);
+  }
+
+  #loseRequests() {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(new Lost());
   }
 
   #moveClock(time) {
@@ -113,6 +136,23 @@ export function element(tag, attributes = {}, ...children) {
   }
   made.append(...children);
   return made;
+}
+
+/** What a refusal, or an error event, says to people. */
+export function explain({ message, hint }) {
+  return harmless(hint ? `${message} (${hint})` : message);
+}
+
+/** Shows in the element with the class `state` how the connection is. */
+export function showState(text, trying) {
+  const state = document.querySelector(".state");
+  state.textContent = text;
+  state.classList.toggle("trying", trying);
+}
+
+/** What to say while a lost connection is tried again. */
+export function tryingAgain(pauseMs) {
+  return `connection lost, trying again in ${Math.ceil(pauseMs / 1000)} s`;
 }
 
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
