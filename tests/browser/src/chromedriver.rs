@@ -27,8 +27,10 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "c
 /// How long killed browsers may take to be gone.
 const END_MAX: Duration = Duration::from_secs(5);
 
-/// Nothing that a test does not ask for: no window, no update, no traffic but ours.
-const FLAGS: [&str; 10] = [
+/// Nothing that a test does not ask for: no window, no update, no traffic but ours. A foreign page is to be refused by our
+/// servers, not by a browser that may be newer than others.
+const FLAGS: [&str; 11] = [
+    "--disable-features=LocalNetworkAccessChecks",
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at a page.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Highest picture, in CSS pixels: what a person still looks through.
+const PICTURE_HEIGHT_MAX: u32 = 4000;
+
 /// What leaves the browser: not its own `data:` and `chrome:`.
 const NETWORK: [&str; 4] = ["http://", "https://", "ws://", "wss://"];
 
@@ -257,7 +260,7 @@ impl Page {
         self.has_no_complaint();
     }
 
-    /// Writes pictures of the page, on a desk and on a phone, light and dark, into `target/browser/`.
+    /// Writes pictures of the whole page, on a desk and on a phone, light and dark, into `target/browser/`.
     #[track_caller]
     pub fn screenshot(&self, name: &str) {
         for (suffix, screen) in [
@@ -267,6 +270,12 @@ impl Page {
             ("phone-dark", Screen::PHONE.dark()),
         ] {
             self.on(screen);
+            let height = self.evaluate("document.documentElement.scrollHeight").as_u64();
+            let height = height.and_then(|height| u32::try_from(height).ok()).unwrap_or(0);
+            self.on(Screen {
+                height: height.clamp(screen.height, PICTURE_HEIGHT_MAX),
+                ..screen
+            });
             self.picture(&format!("{name}-{suffix}"));
         }
         self.on(Screen::DESKTOP);

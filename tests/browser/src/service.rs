@@ -3,12 +3,16 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to say where its page is.
 const START_MAX: Duration = Duration::from_secs(30);
+
+/// How long a server may take to end in order.
+const STOP_MAX: Duration = Duration::from_secs(10);
 
 /// A server process with a page. Dropping it kills it; after a panic its log is printed first.
 #[derive(Debug)]
@@ -62,13 +66,28 @@ impl Service {
         self.child.wait().expect("it ends");
     }
 
+    /// SIGTERM, and its end in order.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("SIGTERM");
+        let until = Instant::now() + STOP_MAX;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a process of ours") {
+                break status;
+            }
+            assert!(Instant::now() < until, "{} does not end", self.program);
+            sleep(Duration::from_millis(5));
+        };
+        assert!(status.success(), "{} ended with {status}", self.program);
+    }
+
     /// Stops it where it is: what is sent to it from now on waits in the kernel.
     #[track_caller]
     pub fn freeze(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).expect("SIGSTOP");
     }
 
-    /// Starts it again after [`kill`](Self::kill), at the same addresses.
+    /// Starts it again after [`kill`](Self::kill) or [`stop`](Self::stop), at the same addresses.
     #[track_caller]
     pub fn start_again(&mut self) {
         let page = self.page.trim_start_matches("http://").trim_end_matches('/');
