@@ -1,0 +1,50 @@
+//! A hub that goes away and comes back: nothing is missed and nothing is twice.
+
+use browser::{Browser, Script};
+
+use super::{hub, join, joined, said, says};
+
+#[test]
+fn a_page_comes_back_without_a_gap_or_a_double() {
+    let Some(browser) = Browser::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut hub = hub(dir.path());
+    let ana = joined(&browser, &hub, "Ana");
+    let bia = browser.blank();
+    bia.before_load(Script::Deaf);
+    bia.goes_to(hub.page());
+    join(&bia, "Bia");
+    says(&ana, "before");
+    bia.sees("#log", "Ana: before");
+    // Stored, and neither its answer nor what others say reaches the page.
+    bia.evaluate("window.deaf = true");
+    says(&bia, "said and not answered");
+    ana.sees("#log", "Bia: said and not answered");
+    says(&ana, "heard by the others");
+    ana.until("document.querySelectorAll('#log .pending').length === 0");
+    bia.sees("#log .pending", "said and not answered");
+    hub.stop();
+    for page in [&ana, &bia] {
+        page.sees("#state", "trying again");
+    }
+    bia.evaluate("window.deaf = false");
+    says(&bia, "said while nobody listened");
+    hub.start_again();
+    for page in [&ana, &bia] {
+        page.sees("#state", "connected");
+        page.sees("#log", "said while nobody listened");
+        page.until("document.querySelectorAll('#log .pending').length === 0");
+    }
+    let lines = [
+        "Ana: before",
+        "Ana: heard by the others",
+        "Bia: said and not answered",
+        "Bia: said while nobody listened",
+    ];
+    for page in [&ana, &bia] {
+        let mut seen = said(page);
+        seen.sort();
+        assert_eq!(seen, lines);
+        page.has_no_complaint();
+    }
+}
