@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bank::{AccountId, Amount, FirstAccounts, NewAccount, Pin, PinCost, Settings, StoreSettings, limits};
 use clap::{Parser, Subcommand, ValueEnum};
-use proto::net::cli::{ObserveArgs, ServerArgs, hinted};
+use proto::net::cli::{ObserveArgs, PageArgs, ServerArgs, hinted};
 
 /// A bank: an exact, durable ledger behind sessions with PINs
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ pub(crate) struct Args {
     pub(crate) snapshot_entries: u64,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     #[command(flatten)]
     pub(crate) observe: ObserveArgs,
 }
@@ -116,6 +118,7 @@ impl Args {
         let bound = |limit: u32| Some(limit).filter(|&limit| limit > 0);
         Settings {
             data: self.data.clone(),
+            page: self.page.http.clone(),
             first_accounts: self
                 .accounts
                 .clone()

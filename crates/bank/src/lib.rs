@@ -21,6 +21,7 @@ mod ledger;
 pub mod limits;
 mod model;
 mod ops;
+mod page;
 mod pin;
 mod server;
 mod setup;

@@ -206,6 +206,12 @@ impl Bank {
         self.shared.book().ledger.account(slot).clone()
     }
 
+    /// The number of the latest entry, durable or not.
+    #[must_use]
+    pub fn last_entry(&self) -> u64 {
+        self.shared.book().ledger.last_entry()
+    }
+
     /// How many accounts there are, closed ones included.
     #[must_use]
     pub fn accounts(&self) -> usize {
@@ -354,6 +360,12 @@ impl Bank {
             tracing::error!(number, %error, "failed to read an entry that is durable");
             Unavailable
         })
+    }
+
+    /// Whether the store has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        *self.shared.failed.borrow()
     }
 
     /// Resolves when the store has failed. The process should end then, with an error.

@@ -15,6 +15,8 @@
 mod guard;
 mod pins;
 mod session;
+mod tally;
+mod vitals;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,17 +24,20 @@ use std::sync::Arc;
 
 use lamport::trace::Tracer;
 use lamport::{Clock, LEAP_MAX_DEFAULT};
+use proto::net::web::Page;
 use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
 
 use self::guard::Guard;
 use self::pins::Pins;
 pub(crate) use self::pins::salt;
 use self::session::Shared;
+use self::vitals::Monitored;
 use crate::engine::Bank;
 use crate::limits::{
     HASHES_WAITING_DEFAULT, STRANGER_LINE_BYTES_MAX, WRONG_PINS_PER_ACCOUNT_DEFAULT,
     WRONG_PINS_PER_ADDRESS_DEFAULT,
 };
+use crate::page;
 use crate::pin::PinCost;
 use crate::setup::{self, FirstAccounts, SetupError};
 use crate::store::{StoreError, StoreSettings};
@@ -48,6 +53,8 @@ const IDENTITY: Identity = Identity {
 pub struct Settings {
     /// The data directory; it is made if it is not there.
     pub data: PathBuf,
+    /// Where to serve a live page, if at all; port 0 takes a free one.
+    pub page: Option<String>,
     /// The accounts that an empty bank begins with.
     pub first_accounts: FirstAccounts,
     /// How the data is kept.
@@ -70,6 +77,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data: "data/bank".into(),
+            page: None,
             first_accounts: FirstAccounts::Examples,
             store: StoreSettings::default(),
             limits: ServerLimits::default(),
@@ -85,6 +93,7 @@ impl Default for Settings {
 /// A bank that listens.
 pub struct Server {
     listener: Listener,
+    page: Option<Page>,
     limits: ServerLimits,
     shared: Arc<Shared>,
 }
@@ -138,7 +147,7 @@ impl StartError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Listen { .. } => "choose another address with --listen; port 0 takes a free one".to_owned(),
+            Self::Listen { .. } => "choose another address; port 0 takes a free one".to_owned(),
             Self::Store(error) => error.hint().to_owned(),
             Self::Setup(error) => error.hint().to_owned(),
             Self::ExamplesExposed { .. } => {
@@ -157,11 +166,7 @@ impl Server {
     ///
     /// [`StartError`].
     pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
-        let failed = |reason| StartError::Listen {
-            address: address.to_owned(),
-            reason,
-        };
-        let listener = Listener::bind(address).await.map_err(failed)?;
+        let listener = Listener::bind(address).await.map_err(cannot_listen(address))?;
         Self::start(listener, settings).await
     }
 
@@ -181,6 +186,12 @@ impl Server {
         self.listener.local_address().ok().flatten()
     }
 
+    /// The address of its page, if it has one.
+    #[must_use]
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.page.as_ref().and_then(|page| page.local_address().ok())
+    }
+
     /// The bank it serves.
     #[must_use]
     pub fn bank(&self) -> &Bank {
@@ -197,13 +208,22 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
         let Self {
             listener,
+            page,
             limits,
             shared,
         } = self;
         let serving = Arc::clone(&shared);
         let handler = move |connection| session::serve(connection, Arc::clone(&serving));
         let ends = shutdown.clone();
-        let serve = proto::net::serve(listener, IDENTITY, limits, shutdown, handler);
+        let serve_page = async {
+            if let Some(page) = page
+                && let Err(error) = page.serve(shutdown.clone()).await
+            {
+                tracing::error!(%error, "the page is no longer served");
+            }
+        };
+        let serve = proto::net::serve(listener, IDENTITY, limits, shutdown.clone(), handler);
+        let serve = async { tokio::join!(serve, serve_page).0 };
         tokio::pin!(serve);
         let in_order = tokio::select! {
             in_order = &mut serve => in_order,
@@ -228,11 +248,19 @@ impl Server {
     }
 
     async fn start(listener: Listener, settings: Settings) -> Result<Self, StartError> {
-        let beyond = listener
-            .local_address()
-            .ok()
+        let (listener, page) = match &settings.page {
+            Some(address) => {
+                let (listener, door) = listener.with_door();
+                let page = Page::bind(address, page::ASSETS, door).await;
+                (listener, Some(page.map_err(cannot_listen(address))?))
+            }
+            None => (listener, None),
+        };
+        let at_page = page.as_ref().and_then(|page| page.local_address().ok());
+        let beyond = [listener.local_address().ok().flatten(), at_page]
+            .into_iter()
             .flatten()
-            .filter(|address| !address.ip().is_loopback());
+            .find(|address| !address.ip().is_loopback());
         if let Some(address) = beyond.filter(|_| settings.pin_cost != PinCost::DEFAULT) {
             return Err(StartError::CheapPinsExposed { address });
         }
@@ -272,10 +300,19 @@ impl Server {
             clients: Default::default(),
             bank,
         });
+        if let Some(address) = at_page {
+            tracing::info!(page = %format!("http://{address}/"), "serving a page");
+        }
         Ok(Self {
             listener,
+            page: page.map(|page| page.with_vitals(Arc::new(Monitored(Arc::clone(&shared))))),
             limits,
             shared,
         })
     }
+}
+
+fn cannot_listen(address: &str) -> impl FnOnce(std::io::Error) -> StartError {
+    let address = address.to_owned();
+    move |reason| StartError::Listen { address, reason }
 }

@@ -21,6 +21,7 @@ pub(super) struct Pins {
     /// Those that wait or run; one more is refused at once.
     places: Semaphore,
     running: Arc<Semaphore>,
+    places_max: usize,
     cost: PinCost,
     /// What a PIN is compared with when there is no account: it fits nothing, and takes as long.
     decoy: PinHash,
@@ -29,14 +30,21 @@ pub(super) struct Pins {
 impl Pins {
     pub(super) fn new(guard: Guard, cost: PinCost, waiting_max: usize) -> Self {
         let nobody: Pin = "000000000000".parse().expect("twelve digits are a PIN");
+        let places_max = waiting_max + HASHES_RUNNING_MAX;
         Self {
             guard: Mutex::new(guard),
             started: Instant::now(),
-            places: Semaphore::new(waiting_max + HASHES_RUNNING_MAX),
+            places: Semaphore::new(places_max),
+            places_max,
             running: Arc::new(Semaphore::new(HASHES_RUNNING_MAX)),
             cost,
             decoy: PinHash::new(&nobody, salt(), cost),
         }
+    }
+
+    /// How many PINs wait to be checked or hashed, or are.
+    pub(super) fn waiting(&self) -> usize {
+        self.places_max.saturating_sub(self.places.available_permits())
     }
 
     /// Checks a PIN against the one kept, if there is one. No account and a wrong PIN are the same to whoever asks.
@@ -143,5 +151,6 @@ fn limited(Wait(wait): Wait) -> WireError {
 }
 
 fn failed() -> WireError {
+    metrics::counter!("wrong_pins_total").increment(1);
     WireError::new(LOGIN_FAILED, "there is no such account, or this is not its PIN").with_hint("try again")
 }

@@ -14,6 +14,7 @@ use proto::net::{Closed, Connection, Turn};
 use proto::{Batch, LineWriter, Refusal, WireError, codes};
 
 use super::pins::Pins;
+use super::tally::Tally;
 use crate::account::AccountId;
 use crate::codes::{INVALID_PIN, KEY_REUSED, NOT_LOGGED_IN, of_refusal, unavailable};
 use crate::engine::{Bank, ExecuteError, Holding, Promise, StatementError, StatementLine, Unavailable};
@@ -45,6 +46,7 @@ struct Session {
     /// Stamped requests received so far; names them in traces.
     requests: u64,
     answers: Vec<Answer>,
+    tally: Tally,
 }
 
 /// What goes out once it is durable.
@@ -97,6 +99,7 @@ pub(super) async fn serve(connection: Connection, shared: Arc<Shared>) {
         told: 0,
         requests: 0,
         answers: Vec::new(),
+        tally: Tally::default(),
     };
     let closed = loop {
         match session.connection.turn().await {
@@ -142,6 +145,7 @@ impl Session {
                 break;
             }
         }
+        self.tally.tell();
         self.settle().await?;
         Ok(framing_errors_left)
     }
@@ -154,6 +158,7 @@ impl Session {
         };
         let shared = Arc::clone(&self.shared);
         self.requests += 1;
+        self.tally.count(request.name());
         let label = if shared.tracer.is_on() {
             request.name().to_owned()
         } else {
