@@ -8,6 +8,7 @@ pub mod client;
 pub mod clients;
 pub mod core;
 mod driver;
+mod durable;
 pub mod group;
 pub mod group_file;
 pub mod limits;

@@ -171,7 +171,12 @@ impl Group {
 
     fn step(&mut self, member: usize, inputs: Vec<Input>) {
         let mut outputs = Vec::new();
-        for input in inputs.into_iter().chain([Input::Tick]) {
+        for input in inputs {
+            self.peers[member].step(self.now, input, &mut outputs);
+        }
+        let delivered = |output: &&Output| matches!(output, Output::Deliver { .. });
+        let taken = Input::Taken(outputs.iter().filter(delivered).count() as u64);
+        for input in [taken, Input::Tick] {
             self.peers[member].step(self.now, input, &mut outputs);
         }
         for output in outputs {

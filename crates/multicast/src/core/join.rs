@@ -29,6 +29,7 @@ impl Peer {
         }
         for SavedStream {
             id,
+            base: _,
             delivered,
             stable,
             dropped,
@@ -53,6 +54,7 @@ impl Peer {
                 stream.give_up(delivered);
             }
             stream.delivered = delivered.max(start);
+            stream.restored();
             stream.stable = stable;
             stream.dropped = dropped;
             stream.had = had;
@@ -86,6 +88,20 @@ impl Peer {
     /// is nothing to go on from.
     #[must_use]
     pub fn save(&self) -> Option<Saved> {
+        let mut saved = self.outline()?;
+        let streams = self.origins.iter().flat_map(|origin| &origin.streams);
+        for (saved, stream) in saved.streams.iter_mut().zip(streams) {
+            saved.messages = (stream.base..=stream.top())
+                .filter_map(|sequence| stream.held(sequence))
+                .map(|held| (held.message.clone(), held.received))
+                .collect();
+        }
+        Some(saved)
+    }
+
+    /// The same without the messages, which [`Output::Keep`] tells one by one.
+    #[must_use]
+    pub fn outline(&self) -> Option<Saved> {
         if self.joining() {
             return None;
         }
@@ -97,24 +113,20 @@ impl Peer {
             sent: 0,
         });
         let streams = self.origins.iter().flat_map(|origin| &origin.streams);
-        let streams = streams
-            .map(|stream| SavedStream {
-                id: stream.id,
-                delivered: stream.delivered,
-                stable: stream.stable,
-                dropped: stream.dropped,
-                had: stream.had,
-                last: stream.ended.map(|ended| ended.last),
-                messages: (stream.base..=stream.top())
-                    .filter_map(|sequence| stream.held(sequence))
-                    .map(|held| (held.message.clone(), held.received))
-                    .collect(),
-            })
-            .collect();
+        let streams = streams.map(|stream| SavedStream {
+            id: stream.id,
+            base: stream.base,
+            delivered: stream.delivered,
+            stable: stream.stable,
+            dropped: stream.dropped,
+            had: stream.had,
+            last: stream.ended.map(|ended| ended.last),
+            messages: Vec::new(),
+        });
         Some(Saved {
             wants: self.wants,
             members: members.collect(),
-            streams,
+            streams: streams.collect(),
         })
     }
 

@@ -59,6 +59,9 @@ mod relay;
 mod retain;
 mod status;
 mod stream;
+mod take;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use lamport::{ClockError, LEAP_MAX_DEFAULT, after_receive, after_send};
@@ -100,6 +103,8 @@ pub struct Settings {
     pub retain_messages: u64,
     /// Bytes of payload kept for members that lack them.
     pub retain_bytes: u64,
+    /// Every message that is to be kept over a crash is told with [`Output::Keep`].
+    pub durable: bool,
     /// A bug put in on purpose, to see that the tests find it.
     #[cfg(test)]
     pub(crate) planted: Option<crate::sim::Planted>,
@@ -116,6 +121,7 @@ impl Settings {
             leap_max: LEAP_MAX_DEFAULT,
             retain_messages: RETAIN_MESSAGES,
             retain_bytes: RETAIN_BYTES,
+            durable: false,
             #[cfg(test)]
             planted: None,
         }
@@ -149,6 +155,8 @@ pub struct Saved {
 pub struct SavedStream {
     /// The stream.
     pub id: StreamId,
+    /// Everything before this sequence is no longer kept.
+    pub base: u64,
     /// Everything up to here was delivered.
     pub delivered: u64,
     /// Everybody delivered everything up to here.
@@ -174,6 +182,9 @@ pub enum Input {
     LinkUp(Member),
     /// The link is gone, and what was on its way on it is lost.
     LinkDown(Member),
+    /// So many more deliveries, the oldest first, are safe: the application took them, or they are stored for it. Only then the
+    /// others are told, and need not keep them for this member any more.
+    Taken(u64),
     /// A batch of inputs is complete, or [`Peer::deadline`] has come.
     Tick,
 }
@@ -183,6 +194,13 @@ pub enum Input {
 pub enum Output {
     /// Send the frame to each of these members.
     Send(MemberSet, Frame),
+    /// The message is part of the state now: received, or sent, at `time`. Only if [`Settings::durable`].
+    Keep {
+        /// The message.
+        message: Message,
+        /// The Lamport time of its receive (of its send, for one's own).
+        time: u64,
+    },
     /// Hand the message to the application.
     Deliver {
         /// The message, with its sender's stamp.
@@ -308,6 +326,8 @@ pub struct Peer {
 
     /// Received contiguously and not delivered, over all streams.
     undelivered: u64,
+    /// Delivered and not known to be safe, in the order of delivery.
+    untaken: VecDeque<MessageId>,
     /// Senders of whom something was delivered since the last own message.
     fresh: MemberSet,
     /// Per member: who does not hear it. Kept up to date with the links.
@@ -363,6 +383,7 @@ impl Peer {
             former: Vec::new(),
             now: 0,
             undelivered: 0,
+            untaken: VecDeque::new(),
             fresh: MemberSet::EMPTY,
             deaf: vec![MemberSet::EMPTY; members],
             own_floor: 0,
@@ -396,6 +417,7 @@ impl Peer {
             Input::Frame(from, frame) => self.receive(from, frame, out),
             Input::LinkUp(member) => self.link_up(member, out),
             Input::LinkDown(member) => self.link_down(member),
+            Input::Taken(count) => self.taken(count),
             Input::Tick => self.tick(out),
         }
         self.retain();
@@ -584,6 +606,10 @@ impl Peer {
         }
         own.insert(message.clone(), clock, now);
         self.undelivered += 1;
+        if self.settings.durable {
+            let message = message.clone();
+            out.push(Output::Keep { message, time: clock });
+        }
         if to == MemberSet::all(self.settings.members).without(me) {
             self.promised = clock;
         }
@@ -706,12 +732,21 @@ impl Peer {
         };
         self.stamp_max = self.stamp_max.max(message.stamp);
         let bytes = message.data.len() as u64;
+        if self.settings.durable {
+            let message = message.clone();
+            out.push(Output::Keep {
+                message,
+                time: self.clock,
+            });
+        }
         if order == Order::None {
             out.push(Output::Deliver {
                 message: message.clone(),
                 time: self.clock,
                 later: false,
             });
+            stream.untaken += 1;
+            self.untaken.push_back(message.id);
         }
         let before = stream.through;
         stream.insert(message, self.clock, self.now);

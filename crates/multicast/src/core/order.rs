@@ -227,6 +227,8 @@ impl Peer {
             time: self.clock,
             later,
         });
+        self.untaken.push_back(held.message.id);
+        stream.untaken += 1;
         stream.delivered += 1;
         stream.skip_missed();
         self.undelivered -= stream.delivered - before;

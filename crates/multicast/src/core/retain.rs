@@ -18,9 +18,7 @@ impl Peer {
                 .iter()
                 .map(|other| stream.views[other.index()].delivered)
                 .min();
-            stream.stable = stream
-                .stable
-                .max(stable.unwrap_or(u64::MAX).min(stream.delivered));
+            stream.stable = stream.stable.max(stable.unwrap_or(u64::MAX).min(stream.safe()));
             while stream.base <= stream.stable.min(stream.delivered) && stream.purge_one().is_some() {}
         }
         self.recount();
@@ -167,6 +165,7 @@ impl Peer {
                     && others.iter().all(|other| {
                         let view = &stream.views[other.index()];
                         view.delivered == stream.delivered
+                            && stream.safe() == stream.delivered
                             && view.through == stream.through
                             && view.beyond.is_empty()
                     });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::frame::{About, Have, Promise, Status};
+use super::stream::Stream;
 use super::{Order, Output, Peer, Refusal};
 use crate::members::{Member, MemberSet};
 
@@ -38,7 +39,7 @@ impl Peer {
                 streams.push(Have {
                     stream: stream.id,
                     through: stream.through,
-                    delivered: stream.delivered,
+                    delivered: self.told(stream),
                     purged: stream.purged(),
                     stable: stream.stable,
                     dropped: stream.dropped,
@@ -57,6 +58,15 @@ impl Peer {
             members,
             streams,
         })
+    }
+
+    /// How far a status says that this peer is.
+    fn told(&self, stream: &Stream) -> u64 {
+        #[cfg(test)]
+        if self.planted(crate::sim::Planted::TellBeforeTaken) {
+            return stream.delivered;
+        }
+        stream.safe()
     }
 
     pub(super) fn receive_status(&mut self, from: Member, status: &Status, out: &mut Vec<Output>) {

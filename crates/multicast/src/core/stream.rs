@@ -3,7 +3,7 @@
 //! Received messages are a watermark (`through`: everything up to it) and the slots above it with their gaps, never an
 //! endless set. Slots from `base` on are kept for members that may lack them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::frame::{Ended, Message, StreamId};
 use crate::limits::{GAPS_TOLD_MAX, HOLD_MAX, WINDOW_MESSAGES};
@@ -133,6 +133,12 @@ pub(super) struct Stream {
     pub(super) delivered: u64,
     /// Every member has delivered everything up to here, in this life or a former one.
     pub(super) stable: u64,
+    /// Deliveries that are not known to be safe.
+    pub(super) untaken: u64,
+    /// Every delivery up to here is safe.
+    taken: u64,
+    /// Safe beyond `taken`, where deliveries need not follow the sequence.
+    taken_beyond: BTreeSet<u64>,
     /// Something up to here was given up.
     pub(super) dropped: u64,
     /// A former self, whose state is lost, delivered everything up to here: what of it is not here was not given up.
@@ -176,6 +182,9 @@ impl Stream {
             through: start,
             delivered: start,
             stable: 0,
+            untaken: 0,
+            taken: start,
+            taken_beyond: BTreeSet::new(),
             dropped: 0,
             had: 0,
             missed: 0,
@@ -191,6 +200,36 @@ impl Stream {
     /// Everything up to here is no longer kept.
     pub(super) fn purged(&self) -> u64 {
         self.base - 1
+    }
+
+    /// How far the others may know this member to be: what follows it may need again from them after a crash.
+    pub(super) fn safe(&self) -> u64 {
+        if self.untaken == 0 {
+            self.delivered
+        } else {
+            self.delivered.min(self.taken)
+        }
+    }
+
+    /// The delivery of `sequence` is safe; `in_sequence` says that those before it are.
+    pub(super) fn take(&mut self, sequence: u64, in_sequence: bool) {
+        self.untaken = self.untaken.saturating_sub(1);
+        if self.untaken == 0 {
+            self.taken = self.delivered;
+            self.taken_beyond.clear();
+        } else if in_sequence {
+            self.taken = self.taken.max(sequence);
+        } else if sequence > self.taken {
+            self.taken_beyond.insert(sequence);
+            while self.taken_beyond.remove(&(self.taken + 1)) {
+                self.taken += 1;
+            }
+        }
+    }
+
+    /// The stream is as it was stored, and so is every delivery.
+    pub(super) fn restored(&mut self) {
+        self.taken = self.delivered;
     }
 
     /// The highest sequence received.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::Planted;
+use super::host::Keeping;
 use super::properties::ALL;
 use super::world::World;
 use crate::core::Order;
@@ -15,9 +16,14 @@ const SEEDS_FULL: u64 = 10_000;
 const SEEDS_QUICK: u64 = 400;
 
 /// The first property that the run of `seed` breaks. The seed also chooses the order.
-pub(super) fn broken(seed: u64, planted: Option<Planted>, tell: bool) -> Option<(&'static str, String)> {
+pub(super) fn broken(
+    seed: u64,
+    keeping: Keeping,
+    planted: Option<Planted>,
+    tell: bool,
+) -> Option<(&'static str, String)> {
     let order = ORDERS[(seed % 4) as usize];
-    let history = match std::panic::catch_unwind(|| World::play(seed, order, planted, tell)) {
+    let history = match std::panic::catch_unwind(|| World::play(seed, order, keeping, planted, tell)) {
         Ok(history) => history,
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str);
@@ -45,6 +51,15 @@ fn seeds() -> Range<u64> {
 
 #[test]
 fn every_property_holds_for_every_seed() {
+    explore(Keeping::AllOrNothing);
+}
+
+#[test]
+fn every_property_holds_over_crashes_between_any_two_writes() {
+    explore(Keeping::Journal);
+}
+
+fn explore(keeping: Keeping) {
     let seeds = seeds();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let mut failures: Vec<_> = std::thread::scope(|scope| {
@@ -53,8 +68,8 @@ fn every_property_holds_for_every_seed() {
             .map(|worker| {
                 scope.spawn(move || {
                     let seeds = (seeds.start + worker..seeds.end).step_by(threads as usize);
-                    let failures =
-                        seeds.filter_map(|seed| broken(seed, None, false).map(|broken| (seed, broken)));
+                    let failures = seeds
+                        .filter_map(|seed| broken(seed, keeping, None, false).map(|broken| (seed, broken)));
                     failures.take(3).collect::<Vec<_>>()
                 })
             })
@@ -71,7 +86,7 @@ fn every_property_holds_for_every_seed() {
         let _ = writeln!(report, "seed {seed} ({order:?}): {property} is broken: {how}");
         let _ = writeln!(
             report,
-            "repeat: ANTES_SEED={seed} cargo test -p multicast one_seed -- --nocapture"
+            "repeat: ANTES_SEED={seed} ANTES_KEEPING={keeping:?} cargo test -p multicast one_seed -- --nocapture"
         );
     }
     assert!(failures.is_empty(), "{report}");
@@ -84,7 +99,11 @@ fn one_seed() {
     let seed = given
         .as_deref()
         .map_or(0, |seed| seed.parse().expect("ANTES_SEED is a number"));
-    if let Some((property, how)) = broken(seed, None, given.is_some()) {
+    let keeping = match std::env::var("ANTES_KEEPING").as_deref() {
+        Ok("Journal") => Keeping::Journal,
+        _ => Keeping::AllOrNothing,
+    };
+    if let Some((property, how)) = broken(seed, keeping, None, given.is_some()) {
         panic!("seed {seed}: {property} is broken: {how}");
     }
 }

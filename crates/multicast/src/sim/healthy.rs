@@ -75,6 +75,9 @@ impl Group {
                     ..
                 } => {
                     self.delivered[member.index()].push((message.data, received, self.now));
+                    let mut more = Vec::new();
+                    self.peers[member.index()].step(self.now, Input::Taken(1), &mut more);
+                    assert_eq!(more, []);
                 }
                 other => panic!("{member:?} in a healthy group: {other:?}"),
             }

@@ -7,7 +7,7 @@ use crate::core::frame::{MessageId, StreamId};
 use crate::members::Member;
 
 /// One event of a chain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Sent {
         id: MessageId,
@@ -68,6 +68,8 @@ pub(super) struct History {
     pub(super) retained_bound: u64,
     /// What each peer still kept at the end, and how many streams it had open.
     pub(super) left: Vec<(u64, usize)>,
+    /// The first number that meant two deliveries, or was left out.
+    pub(super) misnumbered: Option<String>,
 }
 
 impl History {

@@ -1,7 +1,7 @@
 //! Deterministic simulation: whole groups of the real core in virtual time, with every fault drawn from a seed.
 //!
 //! One seed is one run: a group of 3 to 7 peers, an order, a network that loses, delays, replays and cuts, crashes with and
-//! without state, then healing. [`world`] plays it, [`history`] records it, and each file of [`properties`] holds one
+//! without state, or with a journal that holds what was stored, then healing. [`world`] plays it, [`history`] records it, and each file of [`properties`] holds one
 //! promise of the core's documentation against the record, under the name the papers give it. [`controls`] plants bugs and
 //! demands that the right property falls.
 
@@ -9,6 +9,7 @@ mod controls;
 mod explore;
 mod healthy;
 mod history;
+mod host;
 mod model;
 mod properties;
 mod world;
@@ -24,6 +25,12 @@ pub(crate) enum Planted {
     DeliverBeforeAcknowledged,
     /// Every fourth message takes the sequence of the one before it.
     ReuseSequence,
+    /// A member tells the others what it delivered before that is safe.
+    TellBeforeTaken,
+    /// A member with a journal does what a batch wants done before the batch is stored.
+    ActBeforeStored,
+    /// A member that comes back with its journal does not know what it had delivered.
+    ForgetWatermark,
     /// Causal order does not look at what a message comes after.
     IgnoreCauses,
 }

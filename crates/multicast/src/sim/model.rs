@@ -44,6 +44,9 @@ impl World {
         let mut out = Vec::new();
         let peer = &mut self.peers[member.index()];
         peer.step(self.now, input, &mut out);
+        let delivered = |output: &&Output| matches!(output, Output::Deliver { .. });
+        let delivered = out.iter().filter(delivered).count() as u64;
+        peer.step(self.now, Input::Taken(delivered), &mut out);
         peer.step(self.now, Input::Tick, &mut out);
         for output in out {
             match output {

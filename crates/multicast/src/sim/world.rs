@@ -11,6 +11,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 
 use super::history::{Chain, Event, History};
+use super::host::{Batch, Host, Keeping, delivered};
 use super::{Planted, Random};
 use crate::core::frame::Frame;
 use crate::core::{Input, Memory, Order, Output, Peer, Settings};
@@ -31,6 +32,13 @@ enum Step {
     },
     Broadcast(Member),
     Tick(Member),
+    /// The application of a member takes a few deliveries.
+    Take(Member),
+    /// What a member was writing is stored.
+    Stored {
+        member: Member,
+        incarnation: u64,
+    },
     Crash(Member),
     Restart(Member),
     Break(Member, Member),
@@ -55,21 +63,12 @@ struct End {
     cut: bool,
 }
 
-struct Host {
-    /// `None` while it is down.
-    peer: Option<Peer>,
-    incarnation: u64,
-    /// What it left behind when it crashed with its state.
-    kept: Option<Memory>,
-    chain: usize,
-    tick_at: u64,
-}
-
 pub(super) struct World {
     random: Random,
     now: u64,
     order: Order,
     planted: Option<Planted>,
+    keeping: Keeping,
     hosts: Vec<Host>,
     /// By (at, of): the end at `at` of the link with `of`.
     ends: BTreeMap<(Member, Member), End>,
@@ -90,7 +89,13 @@ pub(super) struct World {
 
 impl World {
     /// Plays the run of `seed`. `tell` prints it.
-    pub(super) fn play(seed: u64, order: Order, planted: Option<Planted>, tell: bool) -> History {
+    pub(super) fn play(
+        seed: u64,
+        order: Order,
+        keeping: Keeping,
+        planted: Option<Planted>,
+        tell: bool,
+    ) -> History {
         let mut random = Random(seed);
         let members = random.one_of(&[3, 3, 3, 4, 4, 5, 7]);
         let retain = random.one_of(&[1_000_000, 1_000_000, 1_000_000, 12]);
@@ -98,6 +103,7 @@ impl World {
             now: 0,
             order,
             planted,
+            keeping,
             hosts: Vec::new(),
             ends: BTreeMap::new(),
             queue: BinaryHeap::new(),
@@ -116,6 +122,7 @@ impl World {
                 retained_max: 0,
                 retained_bound: retain,
                 left: Vec::new(),
+                misnumbered: None,
             },
             data: 0,
             outputs: Vec::new(),
@@ -129,13 +136,7 @@ impl World {
                 last: true,
                 events: vec![],
             });
-            world.hosts.push(Host {
-                peer: None,
-                incarnation: 0,
-                kept: None,
-                chain: index,
-                tick_at: u64::MAX,
-            });
+            world.hosts.push(Host::new(index));
             for other in (0..members).filter(|&other| other != index) {
                 world
                     .ends
@@ -253,6 +254,8 @@ impl World {
                     self.feed(member, Input::Tick);
                 }
             }
+            Step::Take(member) => self.application_takes(member),
+            Step::Stored { member, incarnation } => self.stored(member, incarnation),
             Step::Crash(member) => self.crash(member),
             Step::Restart(member) => self.restart(member),
             Step::Break(a, b) => self.break_link(a, b),
@@ -301,16 +304,36 @@ impl World {
         let Some(peer) = self.hosts[member.index()].peer.take() else {
             return;
         };
+        let how = match (self.keeping, keeps) {
+            (Keeping::Journal, true) => "and what it was writing is stored",
+            (Keeping::Journal, false) => "and what it was writing is not stored",
+            (Keeping::AllOrNothing, true) => "with its state",
+            (Keeping::AllOrNothing, false) => "and loses it",
+        };
         if self.tell {
-            let how = if keeps { "with its state" } else { "and loses it" };
             self.say(&format!("{member:?} crashes {how}"));
         }
-        let saved = if keeps { peer.save() } else { None };
-        self.hosts[member.index()].kept = saved.map(|saved| Memory {
-            incarnation: 0,
-            clock: peer.clock(),
-            saved: Some(saved),
-        });
+        let host = &mut self.hosts[member.index()];
+        match (self.keeping, keeps) {
+            (Keeping::Journal, stored) => {
+                if stored {
+                    // Stored, and nothing of it said any more.
+                    for batch in host.stored() {
+                        let sent = batch.sent.into_iter().map(|event| (self.now, event));
+                        self.history.chains[host.chain].events.extend(sent);
+                    }
+                }
+                host.crash();
+            }
+            (Keeping::AllOrNothing, true) => {
+                host.kept = peer.save().map(|saved| Memory {
+                    incarnation: 0,
+                    clock: peer.clock(),
+                    saved: Some(saved),
+                });
+            }
+            (Keeping::AllOrNothing, false) => host.kept = None,
+        }
         for other in self.others(member) {
             self.ends
                 .get_mut(&(member, other))
@@ -337,7 +360,13 @@ impl World {
         if host.peer.is_some() {
             return;
         }
-        let kept = host.kept.take();
+        let mut kept = host.kept.take();
+        if self.keeping == Keeping::Journal && !first {
+            kept = Some(host.memory(0, self.planted));
+        }
+        if kept.is_none() {
+            host.forget();
+        }
         if !(self.planted == Some(Planted::ForgetIncarnation) && kept.is_none() && !first) {
             host.incarnation += 1;
         }
@@ -354,6 +383,7 @@ impl World {
         let mut settings = Settings::new(member, self.history.members, self.order);
         settings.retain_messages = self.retain;
         settings.planted = self.planted;
+        settings.durable = self.keeping == Keeping::Journal;
         let incarnation = host.incarnation;
         let memory = Memory {
             incarnation,
@@ -364,6 +394,7 @@ impl World {
         }
         self.hosts[member.index()].peer = Some(Peer::new(settings, memory));
         self.feed(member, Input::Tick);
+        self.at(self.now + 1, Step::Take(member));
         for other in self.others(member) {
             let at = self.now + self.random.below(200_000);
             self.at(at, Step::Join(member, other));
@@ -443,24 +474,18 @@ impl World {
             ));
         }
         peer.step(self.now, input, &mut out);
-        if let Some(data) = sent.filter(|_| peer.clock() != before.1) {
-            let stream = crate::core::frame::StreamId {
-                origin: member,
-                incarnation: peer.incarnation(),
-            };
-            let id = crate::core::frame::MessageId {
-                stream,
+        let sent = sent.filter(|_| peer.clock() != before.1).map(|data| Event::Sent {
+            id: crate::core::frame::MessageId {
+                stream: crate::core::frame::StreamId {
+                    origin: member,
+                    incarnation: peer.incarnation(),
+                },
                 sequence: peer.sequence(),
-            };
-            let event = Event::Sent {
-                id,
-                stamp: peer.clock(),
-                data,
-            };
-            self.history.chains[self.hosts[index].chain]
-                .events
-                .push((self.now, event));
-        }
+            },
+            // Its own delivery may have ticked after it.
+            stamp: before.1 + 1,
+            data,
+        });
         let peer = self.hosts[index].peer.as_mut().expect("checked above");
         // Most batches hold one input; some hold several before the peer may answer.
         if !is_tick && self.random.chance(70) {
@@ -471,47 +496,152 @@ impl World {
             self.hosts[index].tick_at = due;
             self.at(due, Step::Tick(member));
         }
-        for output in out.drain(..) {
-            self.act(member, output);
+        match self.keeping {
+            Keeping::AllOrNothing => {
+                self.events(member, sent);
+                for output in out.drain(..) {
+                    self.act(member, output);
+                }
+                self.outputs = out;
+            }
+            Keeping::Journal => self.commit(member, out, sent),
         }
-        self.outputs = out;
+    }
+
+    /// Stores what a batch changed, and does after that what it wants done.
+    fn commit(&mut self, member: Member, mut outputs: Vec<Output>, sent: Option<Event>) {
+        let host = &mut self.hosts[member.index()];
+        let mut batch = Batch {
+            records: host.records(&outputs),
+            sent: sent.into_iter().collect(),
+            deliveries: outputs
+                .iter()
+                .filter(|output| matches!(output, Output::Deliver { .. }))
+                .count() as u64,
+            outputs: Vec::new(),
+        };
+        let idle = host.queued.is_empty() && host.writing.is_empty();
+        if self.planted == Some(Planted::ActBeforeStored) || (idle && batch.records.is_empty()) {
+            self.events(member, batch.sent.drain(..));
+            for output in outputs.drain(..) {
+                self.act(member, output);
+            }
+        }
+        batch.outputs = outputs;
+        self.hosts[member.index()].queued.push(batch);
+        if idle {
+            self.write(member);
+        }
+    }
+
+    /// Begins to write what waits.
+    fn write(&mut self, member: Member) {
+        let host = &mut self.hosts[member.index()];
+        host.writing = std::mem::take(&mut host.queued);
+        if host
+            .writing
+            .iter()
+            .all(|batch| batch.records.is_empty() && batch.outputs.is_empty())
+        {
+            host.writing.clear();
+            return;
+        }
+        let incarnation = host.incarnation;
+        let at = self.now + self.random.between(50, 5_000);
+        self.at(at, Step::Stored { member, incarnation });
+    }
+
+    fn stored(&mut self, member: Member, incarnation: u64) {
+        let host = &mut self.hosts[member.index()];
+        if host.incarnation != incarnation || host.peer.is_none() {
+            return;
+        }
+        let batches = host.stored();
+        let safe: u64 = batches.iter().map(|batch| batch.deliveries).sum();
+        for mut batch in batches {
+            self.events(member, batch.sent.drain(..));
+            for output in batch.outputs {
+                self.act(member, output);
+            }
+        }
+        self.write(member);
+        if safe > 0 {
+            self.feed(member, Input::Taken(safe));
+        }
+    }
+
+    fn events(&mut self, member: Member, events: impl IntoIterator<Item = Event>) {
+        let chain = &mut self.history.chains[self.hosts[member.index()].chain];
+        chain
+            .events
+            .extend(events.into_iter().map(|event| (self.now, event)));
+    }
+
+    /// The application takes some of what it was handed, and the peer hears of it.
+    fn application_takes(&mut self, member: Member) {
+        if self.hosts[member.index()].peer.is_none() {
+            return;
+        }
+        let waiting = self.hosts[member.index()].handed.len() as u64;
+        let (mut taken, mut deliveries) = (0, 0);
+        for _ in 0..self.random.between(1, 4).min(waiting) {
+            taken += 1;
+            match self.hosts[member.index()].take() {
+                Ok(Some((event, new))) => {
+                    deliveries += u64::from(matches!(event, Event::Delivered { .. }));
+                    self.events(member, Some(event).filter(|_| new));
+                }
+                Ok(None) => {}
+                Err(why) => {
+                    let why = format!("at {} {member:?}: {why}", self.now);
+                    self.history.misnumbered.get_or_insert(why);
+                }
+            }
+        }
+        let again = self.now + self.random.between(1_000, 20_000);
+        self.at(again, Step::Take(member));
+        if taken == 0 {
+            return;
+        }
+        match self.keeping {
+            Keeping::AllOrNothing => self.feed(member, Input::Taken(deliveries)),
+            Keeping::Journal => {
+                let host = &mut self.hosts[member.index()];
+                let left = host.handed.len() as u64;
+                let record = crate::durable::record::Record::Taken(host.numbered - left);
+                let idle = host.queued.is_empty() && host.writing.is_empty();
+                host.queued.push(Batch {
+                    records: vec![record],
+                    ..Batch::default()
+                });
+                if idle {
+                    self.write(member);
+                }
+            }
+        }
     }
 
     fn act(&mut self, member: Member, output: Output) {
         if self.tell {
             self.say(&format!("{member:?} -> {output:?}"));
         }
-        let chain = self.hosts[member.index()].chain;
         match output {
             Output::Send(to, frame) => {
                 for to in to.iter() {
                     self.send(member, to, &frame);
                 }
             }
-            Output::Deliver {
-                message,
-                time: received,
-                ..
-            } => {
-                let data = u64::from_be_bytes(
-                    message.data[..]
-                        .try_into()
-                        .expect("the world's payloads are numbers"),
-                );
-                let event = Event::Delivered {
-                    id: message.id,
-                    stamp: message.stamp,
-                    received,
-                    data,
-                };
-                self.history.chains[chain].events.push((self.now, event));
+            Output::Deliver { message, time, .. } => {
+                self.hosts[member.index()].hand(delivered(&message, time));
             }
             Output::Missed { stream, from, to } => {
-                self.history.chains[chain]
-                    .events
-                    .push((self.now, Event::Missed { stream, from, to }));
+                self.hosts[member.index()].hand(Event::Missed { stream, from, to });
             }
-            Output::Suspected(_) | Output::Trusted(_) | Output::Waiting(_) | Output::Refused(_) => {}
+            Output::Keep { .. }
+            | Output::Suspected(_)
+            | Output::Trusted(_)
+            | Output::Waiting(_)
+            | Output::Refused(_) => {}
         }
     }
 

@@ -54,6 +54,7 @@ impl Engine {
                     }
                     self.events.push(Event::Waiting(ids));
                 }
+                Output::Keep { .. } => {}
                 Output::Refused(refusal) => {
                     tracing::warn!(
                         "refused: {refusal}; hint: every member needs its own --id and the same --group"

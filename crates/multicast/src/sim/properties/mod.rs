@@ -6,6 +6,7 @@ pub(super) mod causal_order;
 pub(super) mod clock_condition;
 pub(super) mod fifo_order;
 pub(super) mod integrity;
+pub(super) mod numbering;
 pub(super) mod total_order;
 pub(super) mod validity;
 
@@ -15,7 +16,7 @@ use super::history::History;
 pub(super) type Property = (&'static str, fn(&History) -> Result<(), String>);
 
 /// All of them. Each looks at the run's order itself.
-pub(super) const ALL: [Property; 8] = [
+pub(super) const ALL: [Property; 9] = [
     ("integrity", integrity::check),
     ("validity", validity::check),
     ("agreement", agreement::check),
@@ -24,4 +25,5 @@ pub(super) const ALL: [Property; 8] = [
     ("causal order", causal_order::check),
     ("clock condition", clock_condition::check),
     ("bounded memory", bounded_memory::check),
+    ("numbering", numbering::check),
 ];
