@@ -100,6 +100,15 @@ pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages of the application that enter the core before others get at it.
 pub const LOCAL_BATCH_MAX: usize = 512;
 
+/// A journal is written anew when it is longer than this, in bytes, and twice as long as when it was begun.
+pub const JOURNAL_BYTES_MIN: usize = 64 * 1024 * 1024;
+
+/// Bytes of records after which a journal written anew begins another frame.
+pub const JOURNAL_FRAME_BYTES: usize = 1024 * 1024;
+
+/// Batches that wait for the disk. Beyond it the member takes no more frames and no messages.
+pub const STORING_MAX: usize = 256;
+
 /// Deliveries kept for watchers that come back.
 pub const KEPT_MESSAGES_MAX: usize = 65_536;
 

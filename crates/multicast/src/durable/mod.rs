@@ -19,4 +19,6 @@
 //! [`record`] is what is written, [`book`] what it amounts to, [`journal`] the file, [`keeper`] the thread that syncs.
 
 pub(crate) mod book;
+pub(crate) mod journal;
+pub(crate) mod keeper;
 pub(crate) mod record;

@@ -243,7 +243,8 @@ impl Reader<'_> {
             more => Some((1..more).map(|_| self.id()).collect::<Result<Arc<[_]>, _>>()?),
         };
         let length = self.length()?;
-        let data = self.0.split_to(length);
+        // Copied, so that one message kept does not keep the whole file in memory.
+        let data = Bytes::copy_from_slice(&self.0.split_to(length));
         Ok(Message {
             id,
             stamp,
