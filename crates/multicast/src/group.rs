@@ -30,9 +30,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,13 +42,16 @@ use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown, se
 use tokio::task::JoinHandle;
 
 use crate::client::{MessageName, SERVICE, Status};
-use crate::core::{Memory, Order, Peer, Settings};
+use crate::core::{Order, Peer, Settings};
 use crate::driver::engine::Engine;
 use crate::driver::identity::{DataError, Incarnation};
+use crate::driver::inbox::Given;
 use crate::driver::link::{ClientPort, Links, link_settings};
 use crate::driver::node::Node;
+use crate::driver::recall::Recall;
+use crate::durable::journal::JournalError;
 use crate::group_file::Members;
-use crate::limits::DATA_BYTES_MAX;
+use crate::limits::{DATA_BYTES_MAX, FAREWELL_TIME};
 use crate::members::Member;
 
 /// What a member is started with.
@@ -58,6 +61,7 @@ pub struct GroupSettings {
     members: Members,
     order: Order,
     data: Option<PathBuf>,
+    durable: bool,
     secret: Option<Vec<u8>>,
     tracer: Tracer,
     limits: ServerLimits,
@@ -74,12 +78,29 @@ impl GroupSettings {
             members,
             order: Order::default(),
             data: None,
+            durable: false,
             secret: None,
             tracer: Tracer::off(),
             limits: ServerLimits::default(),
             shutdown: Shutdown::new(),
             tell_sends: false,
         }
+    }
+
+    pub(crate) fn data_directory(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub(crate) fn order_of_group(&self) -> Order {
+        self.order
     }
 
     /// The group's order, the same at every member.
@@ -93,6 +114,16 @@ impl GroupSettings {
     #[must_use]
     pub fn data(mut self, directory: impl Into<Option<PathBuf>>) -> Self {
         self.data = directory.into();
+        self
+    }
+
+    /// Whether the member goes on after a crash as if it had only been away: it keeps a journal in the [data
+    /// directory](Self::data), and nothing leaves it before what it rests on is stored. Then a message is sent once
+    /// [`Handle::send`] returns, whatever happens, and [`Delivery::number`] tells an application that stores it what it has
+    /// had.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
         self
     }
 
@@ -156,6 +187,17 @@ pub enum JoinError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A durable member has nowhere to keep its journal.
+    #[error("a durable member needs a data directory; hint: name one with --data, without --memory")]
+    NowhereToKeep,
+    /// There is a journal, and the member is not to keep it up.
+    #[error(
+        "{0} has the journal of a durable member; hint: start it with --durable, or remove the journal: then the member begins where the others last knew it"
+    )]
+    HasJournal(PathBuf),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// Why a message was not sent.
@@ -186,6 +228,10 @@ pub struct Sent {
 /// A delivered message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
+    /// Its place in what this member tells its application, deliveries and [misses](Event::Missed) together: from 1 without gaps,
+    /// for a [durable](GroupSettings::durable) member over all its lives. An application that stores the last number with its own
+    /// state, and skips what is not above it, has every message exactly once. 0 for what is [sent](Event::Sent).
+    pub number: u64,
     /// Who sent it.
     pub from: ProcessId,
     /// In which life.
@@ -233,6 +279,8 @@ pub enum Event {
     Delivered(Delivery),
     /// Messages that will never come: this member was away for too long, and nobody keeps them any more.
     Missed {
+        /// Its place, as [`Delivery::number`].
+        number: u64,
         /// Whose messages.
         from: ProcessId,
         /// Of which life.
@@ -262,6 +310,9 @@ pub struct Group {
     server: Option<JoinHandle<bool>>,
     dials: Vec<JoinHandle<()>>,
     shutdown: Shutdown,
+    /// What the application was given last.
+    given: Given,
+    told_before: Mutex<Vec<Event>>,
     _incarnation: Incarnation,
 }
 
@@ -295,15 +346,15 @@ impl Group {
             return Err(JoinError::SecretNeeded(address));
         }
         let incarnation = Incarnation::begin(settings.data.as_deref())?;
-        let core = Settings::new(me, settings.members.len(), settings.order);
-        let memory = Memory {
-            incarnation: incarnation.number,
-            ..Memory::default()
-        };
+        let recall = Recall::open(&settings, me)?;
+        let mut core = Settings::new(me, settings.members.len(), settings.order);
+        core.durable = recall.is_durable();
+        let peer = Peer::new(core, recall.memory(incarnation.number));
         let members = Arc::new(settings.members.clone());
-        let peer = Peer::new(core, memory);
         let engine = Engine::new(peer, members, settings.order, settings.tracer.clone());
-        let node = Node::new(engine.tell_sends(settings.tell_sends));
+        let (told_before, to_tell) = recall.events(&settings.members, me);
+        let node = Node::new_cyclic(|node| recall.keep(engine.tell_sends(settings.tell_sends), node));
+        node.tell_again(to_tell);
         let clock = tokio::spawn({
             let node = Arc::clone(&node);
             async move { node.keep_time().await }
@@ -347,6 +398,8 @@ impl Group {
             server: Some(server),
             dials,
             shutdown,
+            given: Given::default(),
+            told_before: Mutex::new(told_before),
             _incarnation: incarnation,
         })
     }
@@ -392,6 +445,8 @@ impl Group {
 
     /// The next events, in order, as many as there are; `None` once the member has left. Cancel safe.
     ///
+    /// Asking for the next says that the former are [taken](Self::taken).
+    ///
     /// Take them in another task than the one that [sends](Handle::send): a member whose deliveries nobody takes stops taking
     /// frames after a while, and then no send goes through either.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
@@ -402,11 +457,36 @@ impl Group {
     /// Puts the [next](Self::next) events into `events`, in place of what it held: who gives back the same vector again and
     /// again spares the member the making of new ones. False once the member has left. Cancel safe.
     pub async fn next_into(&mut self, events: &mut Vec<Event>) -> bool {
-        self.handle.node.take(events).await
+        self.taken();
+        let more = self.handle.node.take(events).await;
+        self.given = Given::of(events);
+        more
+    }
+
+    /// Says that the application has what [`next`](Self::next) gave it, before it asks for more: the group need not keep it for
+    /// this member any more, and a durable member does not tell it again after a crash. What must survive one is to be
+    /// stored before.
+    pub fn taken(&mut self) {
+        self.handle.node.note_taken(&std::mem::take(&mut self.given));
+    }
+
+    /// What former lives of a durable member told and the application took, as far as it is kept. Only the first call
+    /// returns it.
+    #[must_use]
+    pub fn told_before(&self) -> Vec<Event> {
+        std::mem::take(&mut self.told_before.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why the member has left by itself: its journal failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&JournalError> {
+        self.handle.node.failure()
     }
 
     /// Leaves: what is queued is still written to the members linked, within the grace period of the limits.
     pub async fn leave(mut self) {
+        // Unless the disk hangs.
+        let _ = tokio::time::timeout(FAREWELL_TIME, self.handle.node.all_stored()).await;
         self.handle.node.leave();
         if let Some(clock) = self.clock.take() {
             // It ends by itself once told; a panic of it has been printed.

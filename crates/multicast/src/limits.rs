@@ -107,7 +107,7 @@ pub const JOURNAL_BYTES_MIN: usize = 64 * 1024 * 1024;
 pub const JOURNAL_FRAME_BYTES: usize = 1024 * 1024;
 
 /// Batches that wait for the disk. Beyond it the member takes no more frames and no messages.
-pub const STORING_MAX: usize = 256;
+pub const STORING_MAX: u64 = 256;
 
 /// Deliveries kept for watchers that come back.
 pub const KEPT_MESSAGES_MAX: usize = 65_536;

@@ -36,7 +36,10 @@ struct Args {
     /// Print JSON, one object a line
     #[arg(long)]
     json: bool,
-    /// Where the incarnation is kept [default: data/multicast/ID]
+    /// Keep a journal, so that a crash loses and doubles nothing
+    #[arg(long, conflicts_with = "memory")]
+    durable: bool,
+    /// Where the incarnation and the journal are kept [default: data/multicast/ID]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Keep nothing: the incarnation is then the time

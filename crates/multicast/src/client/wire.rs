@@ -100,6 +100,9 @@ pub struct Delivered {
     /// When the peer delivered it, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub at: u64,
+    /// Its place in what the peer delivers and misses, from 1 without gaps; for a durable peer over all its lives.
+    #[serde(default)]
+    pub number: u64,
 }
 
 /// The peer will never deliver these: it was away for too long, and nobody keeps them any more.
@@ -113,6 +116,9 @@ pub struct Missed {
     pub first: u64,
     /// The last that is missing.
     pub last: u64,
+    /// Its place, as that of a delivery.
+    #[serde(default)]
+    pub number: u64,
 }
 
 /// How a peer is. What an older peer does not tell is missing.

@@ -94,7 +94,7 @@ impl OpenRequest for Request<'_> {
 }
 
 impl Clients {
-    /// Serves the clients of `group` from now on.
+    /// Serves the clients of `group` from now on. Those of a durable member can go on from what its former lives told.
     #[must_use]
     pub fn install(group: &Group) -> Arc<Self> {
         let clients = Arc::new(Self {
@@ -113,6 +113,7 @@ impl Clients {
             )),
             traced: watch::Sender::new(()),
         });
+        clients.tell(&group.told_before());
         group.serve_clients(Arc::new(Port(Arc::clone(&clients))));
         clients
     }
@@ -134,10 +135,12 @@ impl Clients {
                         .number("stamp", delivery.stamp)
                         .number("received", delivery.received)
                         .number("at", delivery.at)
+                        .number("number", delivery.number)
                         .end();
                     Some(name)
                 }
                 Event::Missed {
+                    number,
                     from,
                     incarnation,
                     first,
@@ -148,6 +151,7 @@ impl Clients {
                         .number("incarnation", *incarnation)
                         .number("first", *first)
                         .number("last", *last)
+                        .number("number", *number)
                         .end();
                     None
                 }

@@ -4,6 +4,7 @@
 //! the links stop reading and the application's own sends wait until it has.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -17,6 +18,18 @@ pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     filled: Notify,
     relieved: Notify,
+    /// Deliveries that the application took.
+    taken_deliveries: AtomicU64,
+    /// The number of the last event that it took.
+    taken_number: AtomicU64,
+}
+
+/// What the application was given and has not said to have taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Given {
+    deliveries: u64,
+    /// The last number among them, 0 if none has one.
+    pub(crate) number: u64,
 }
 
 #[derive(Default)]
@@ -102,6 +115,23 @@ impl Inbox {
         }
     }
 
+    /// The application took these events, and what it was given before them.
+    pub(crate) fn note_taken(&self, events: &Given) {
+        self.taken_deliveries
+            .fetch_add(events.deliveries, Ordering::Relaxed);
+        self.taken_number.fetch_max(events.number, Ordering::Relaxed);
+    }
+
+    /// How many deliveries the application took.
+    pub(crate) fn taken_deliveries(&self) -> u64 {
+        self.taken_deliveries.load(Ordering::Relaxed)
+    }
+
+    /// The number of the last delivery or miss that the application took.
+    pub(crate) fn taken_number(&self) -> u64 {
+        self.taken_number.load(Ordering::Relaxed)
+    }
+
     /// Nothing more comes. What is there can still be taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -118,6 +148,24 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Given {
+    /// What is in `events`.
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let mut given = Self::default();
+        for event in events {
+            match event {
+                Event::Delivered(delivery) => {
+                    given.deliveries += 1;
+                    given.number = delivery.number;
+                }
+                Event::Missed { number, .. } => given.number = *number,
+                _ => {}
+            }
+        }
+        given
     }
 }
 

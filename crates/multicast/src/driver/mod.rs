@@ -15,4 +15,5 @@ pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod node;
+pub(crate) mod recall;
 pub(crate) mod wire;

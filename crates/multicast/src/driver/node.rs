@@ -5,23 +5,26 @@
 //! application and its link, nor between a socket and the application's inbox.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 use proto::net::Outbox;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::engine::{Engine, Taken};
-use super::inbox::Inbox;
+use super::inbox::{Given, Inbox};
 use crate::client::Status;
 use crate::core::frame::Frame;
+use crate::durable::journal::JournalError;
 use crate::group::{Event, SendError, Sent};
+use crate::limits::STORING_MAX;
 use crate::members::Member;
 
 /// A running member.
 pub(crate) struct Node {
     /// Held for one batch, never across an await.
     engine: Mutex<Engine>,
+    durable: bool,
     inbox: Inbox,
     /// Whose turn it is to send: those who wait do so in the order of their coming, and messages of one call stay together.
     turn: tokio::sync::Mutex<()>,
@@ -29,6 +32,18 @@ pub(crate) struct Node {
     open: Notify,
     /// The next deadline has come nearer.
     sooner: Notify,
+    /// How far a durable member's batches are stored.
+    stored: watch::Sender<Stored>,
+    /// Why nothing more can be stored.
+    failure: OnceLock<JournalError>,
+}
+
+/// How far batches are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Stored {
+    ticket: u64,
+    /// Nothing more will be.
+    over: bool,
 }
 
 /// What is left to do when the engine is unlocked again.
@@ -43,14 +58,22 @@ pub(crate) struct Afterwards {
 }
 
 impl Node {
-    pub(crate) fn new(engine: Engine) -> Arc<Self> {
-        Arc::new(Self {
+    /// A member with the engine that `engine` makes; it gets the node to tell it what comes from elsewhere.
+    pub(crate) fn new_cyclic(engine: impl FnOnce(&Weak<Self>) -> Engine) -> Arc<Self> {
+        Arc::new_cyclic(|node| Self::new(engine(node)))
+    }
+
+    fn new(engine: Engine) -> Self {
+        Self {
+            durable: engine.is_durable(),
             engine: Mutex::new(engine),
             inbox: Inbox::default(),
             turn: tokio::sync::Mutex::default(),
             open: Notify::new(),
             sooner: Notify::new(),
-        })
+            stored: watch::Sender::default(),
+            failure: OnceLock::new(),
+        }
     }
 
     /// A link to `member` is there; it lives until `hold` is dropped. False when this member has left.
@@ -77,20 +100,36 @@ impl Node {
             .is_some()
     }
 
-    /// Waits while the application does not take what it is told.
+    /// Waits while the application does not take what it is told, or the disk does not keep up.
     pub(crate) async fn room(&self) {
         self.inbox.room().await;
+        if !self.durable {
+            return;
+        }
+        let mut stored = self.stored.subscribe();
+        while self.ticket() > stored.borrow_and_update().ticket + STORING_MAX {
+            if stored.borrow().over || stored.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Sends messages in order, and waits as long as the group takes none.
     pub(crate) async fn send(&self, mut data: VecDeque<Bytes>) -> Result<Vec<Sent>, SendError> {
-        let _turn = self.turn.lock().await;
+        let turn = self.turn.lock().await;
         let mut sent = Vec::with_capacity(data.len());
         loop {
-            self.inbox.room().await;
+            self.room().await;
             match self.with(|engine| engine.send(&mut data, &mut sent)) {
                 None => return Err(SendError::Left),
-                Some(Taken::All) => return Ok(sent),
+                Some(Taken::All) => {
+                    drop(turn);
+                    return if self.all_stored().await {
+                        Ok(sent)
+                    } else {
+                        Err(SendError::Left)
+                    };
+                }
                 Some(Taken::Some) => {}
                 Some(Taken::Closed) => self.open.notified().await,
                 Some(Taken::Refused) => return Err(SendError::Refused),
@@ -101,6 +140,59 @@ impl Node {
     /// The next events, as [`Inbox::take`] gives them.
     pub(crate) async fn take(&self, taken: &mut Vec<Event>) -> bool {
         self.inbox.take(taken).await
+    }
+
+    /// The application took what it was given.
+    pub(crate) fn note_taken(&self, given: &Given) {
+        self.inbox.note_taken(given);
+        if given.number > 0 && self.durable {
+            // A durable member does not wait for its clock: what is not noted would be told again after a crash.
+            self.with(|_| ());
+        }
+    }
+
+    /// Tells the application what a former life left to be told.
+    pub(crate) fn tell_again(&self, mut events: Vec<Event>) {
+        if self.inbox.put(&mut events) {
+            self.inbox.wake();
+        }
+    }
+
+    /// The keeper's word: everything up to a ticket is stored, or nothing will be any more.
+    pub(crate) fn stored(&self, stored: Result<u64, JournalError>) {
+        match stored {
+            Ok(ticket) => {
+                self.with(|engine| engine.stored(ticket));
+                self.stored.send_modify(|stored| stored.ticket = ticket);
+            }
+            Err(error) => {
+                tracing::error!("{error}; nothing is sent or delivered any more");
+                let _ = self.failure.set(error);
+                self.leave();
+            }
+        }
+    }
+
+    /// Waits until everything that the engine did so far is stored. False when that will never be.
+    pub(crate) async fn all_stored(&self) -> bool {
+        if !self.durable {
+            return true;
+        }
+        let ticket = self.ticket();
+        let mut stored = self.stored.subscribe();
+        let settled = stored
+            .wait_for(|stored| stored.over || stored.ticket >= ticket)
+            .await;
+        settled.is_ok_and(|stored| stored.ticket >= ticket)
+    }
+
+    /// Why the member had to leave, if its journal failed.
+    pub(crate) fn failure(&self) -> Option<&JournalError> {
+        self.failure.get()
+    }
+
+    fn ticket(&self) -> u64 {
+        self.engine.lock().map_or(0, |engine| engine.ticket())
     }
 
     /// How the member is; `None` once it has left.
@@ -120,9 +212,10 @@ impl Node {
 
     /// Leaves: the links write what they have and end, and nothing more is told.
     pub(crate) fn leave(&self) {
-        if let Ok(mut engine) = self.engine.lock() {
-            engine.leave();
-        }
+        let store = self.engine.lock().map(|mut engine| engine.leave());
+        // Its thread may want the lock before it ends.
+        drop(store);
+        self.stored.send_modify(|stored| stored.over = true);
         self.inbox.abandon();
         self.open.notify_one();
         self.sooner.notify_one();

@@ -88,6 +88,7 @@ impl Printer {
             Event::Sent(delivery) => message(line.text("event", "sent"), process, delivery),
             Event::Delivered(delivery) => message(line.text("event", "delivered"), process, delivery),
             Event::Missed {
+                number,
                 from,
                 incarnation,
                 first,
@@ -99,6 +100,7 @@ impl Printer {
                 .number("incarnation", *incarnation)
                 .number("first", *first)
                 .number("last", *last)
+                .number("number", *number)
                 .end(),
             Event::Suspected(id) => {
                 line.text("event", "suspected")
@@ -135,5 +137,6 @@ fn message(line: LineWriter<'_>, process: &str, delivery: &Delivery) {
         .number("stamp", delivery.stamp)
         .number("received", delivery.received)
         .number("at", delivery.at)
+        .number("number", delivery.number)
         .end();
 }

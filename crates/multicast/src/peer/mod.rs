@@ -48,6 +48,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let settings = GroupSettings::new(id.clone(), members)
         .order(args.order)
         .data((!args.memory).then_some(data))
+        .durable(args.durable)
         .secret(secret)
         .tracer(tracer.clone())
         .limits(args.server.limits())
@@ -77,6 +78,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             }
             break;
         }
+        group.taken();
+    }
+    if let Some(error) = group.failure() {
+        result = Err(anyhow::anyhow!("{error}").context("the journal failed"));
     }
     senders.abort();
     group.leave().await;

@@ -1,6 +1,6 @@
 //! Faults of real peers, judged from outside.
 //!
-//! `attached` watches a peer over its death; `cycles` kills, stops and starts members under load; `networks` cuts, loses and holds back what they send; `bad_input` says
+//! `attached` watches a peer over its death; `cycles` kills, stops and starts members under load; `durable` kills members that keep a journal; `networks` cuts, loses and holds back what they send; `bad_input` says
 //! to a peer's port what nobody should. [`checker`] says what a group must have done, whatever happened to its members, and
 //! `planted` shows that it finds what is wrong.
 //!
@@ -16,6 +16,7 @@ mod attached;
 mod bad_input;
 mod checker;
 mod cycles;
+mod durable;
 mod networks;
 mod peers;
 mod planted;

@@ -107,6 +107,7 @@ impl Network {
                 .collect(),
             inside: (1..=3).map(inside).collect(),
             secret: true,
+            durable: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Real peers: processes that are started, fed, killed, stopped and listened to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Write as _};
 use std::net::TcpListener;
@@ -34,6 +34,7 @@ pub(crate) struct Setting {
     /// What stands before the program, `ip netns exec …`, for each member.
     pub(crate) inside: Vec<Vec<String>>,
     pub(crate) secret: bool,
+    pub(crate) durable: bool,
 }
 
 /// A group of real peers and everything that they say.
@@ -76,6 +77,14 @@ struct Heard {
     typed: usize,
     /// The stamps of what it sent.
     stamps: Vec<u64>,
+    /// All that it was told to be sent, over all lives.
+    acknowledged: BTreeSet<MessageName>,
+    /// What it delivered, by number.
+    numbers: BTreeMap<u64, MessageName>,
+    /// Deliveries that were told again under their number.
+    again: usize,
+    /// The first number that meant two messages.
+    misnumbered: Option<String>,
     listening: bool,
 }
 
@@ -87,6 +96,16 @@ struct Line {
     data: String,
     #[serde(default)]
     stamp: u64,
+    #[serde(default)]
+    number: u64,
+}
+
+/// What a member told by numbers, over all its lives.
+pub(crate) struct Numbered {
+    pub(crate) acknowledged: BTreeSet<MessageName>,
+    pub(crate) numbers: BTreeMap<u64, MessageName>,
+    pub(crate) again: usize,
+    pub(crate) misnumbered: Option<String>,
 }
 
 impl Setting {
@@ -104,6 +123,7 @@ impl Setting {
             addresses,
             inside: vec![Vec::new(); 3],
             secret: false,
+            durable: false,
         }
     }
 }
@@ -161,6 +181,9 @@ impl Group {
             .arg("--group")
             .arg(self.directory.path().join("group.json"));
         command.arg("--data").arg(self.directory.path().join(&id));
+        if self.setting.durable {
+            command.arg("--durable");
+        }
         if self.setting.secret {
             command
                 .arg("--secret-file")
@@ -310,6 +333,17 @@ impl Group {
         true
     }
 
+    /// What a member told by numbers so far.
+    pub(crate) fn numbered(&self, index: usize) -> Numbered {
+        let heard = &self.ear.heard.lock().unwrap()[index];
+        Numbered {
+            acknowledged: heard.acknowledged.clone(),
+            numbers: heard.numbers.clone(),
+            again: heard.again,
+            misnumbered: heard.misnumbered.clone(),
+        }
+    }
+
     /// What every member said so far.
     pub(crate) fn views(&self) -> Vec<View> {
         let heard = self.ear.heard.lock().unwrap();
@@ -348,6 +382,19 @@ impl Drop for Group {
     }
 }
 
+impl Heard {
+    fn note_number(&mut self, number: u64, message: &MessageName) {
+        match self.numbers.insert(number, message.clone()) {
+            None => {}
+            Some(had) if had == *message => self.again += 1,
+            Some(had) => {
+                let why = format!("number {number} is {message} and was {had}");
+                self.misnumbered.get_or_insert(why);
+            }
+        }
+    }
+}
+
 impl Ear {
     /// Hears a life of a member to its end.
     fn listen(&self, index: usize, output: impl std::io::BufRead) {
@@ -364,6 +411,7 @@ impl Ear {
                 message,
                 data,
                 stamp,
+                number,
             }) = serde_json::from_str(&line)
             else {
                 continue;
@@ -372,10 +420,12 @@ impl Ear {
             self.with(index, |heard| match event.as_str() {
                 "sent" => {
                     heard.owed.insert(message.clone());
+                    heard.acknowledged.insert(message.clone());
                     heard.stamps.push(stamp);
                     heard.said.push(Said::Sent(message, data));
                 }
                 "delivered" => {
+                    heard.note_number(number, &message);
                     heard.delivered.insert(message.clone());
                     heard.said.push(Said::Delivered(message, data));
                 }

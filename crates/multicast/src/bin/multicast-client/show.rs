@@ -62,6 +62,7 @@ pub(crate) fn notice(process: &str, seen: &Seen) -> Option<String> {
             incarnation,
             first,
             last,
+            ..
         }) => Some(format!(
             "{process} was away for too long: it will never get {0}/{incarnation}/{first} to {0}/{incarnation}/{last}",
             Harmless(from)
@@ -239,6 +240,7 @@ P\\u{1b}3  localhost:5003  down             -           -      3"
             stamp: 1,
             received: 2,
             at: 1_795_226_542_123,
+            number: 1,
         };
         let line = delivered("P2", &message);
         assert!(line.starts_with("[P2] [Lamport=2] "), "{line}");

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proto::net::Pushed;
 
 use super::Engine;
+use super::store::Due;
 use crate::core::Output;
 use crate::core::frame::{Frame, Message};
 use crate::driver::wire;
@@ -14,56 +15,84 @@ use crate::members::MemberSet;
 const LINES_KEPT: usize = 64 * 1024;
 
 impl Engine {
-    /// Does what the core wants done, in its order. It is `at` on the wall clock.
+    /// Does what the core wants done, in its order, or holds it until it is stored. It is `at` on the wall clock.
     pub(super) fn act(&mut self, at: u64) {
+        let clock = self.peer.clock();
         let mut outputs = std::mem::take(&mut self.outputs);
-        for output in outputs.drain(..) {
-            match output {
-                Output::Send(to, frame) => self.queue(to, &frame),
-                Output::Deliver { message, time, later } => self.deliver(message, time, later, at),
-                Output::Missed { stream, from, to } => {
-                    self.trace_missed(stream.origin, stream.incarnation, from, to);
-                    let origin = self.members.id(stream.origin).clone();
-                    tracing::warn!(%origin, from, to, "messages are out of reach: nobody keeps them any more");
-                    let incarnation = stream.incarnation;
-                    self.events.push(Event::Missed {
-                        from: origin,
-                        incarnation,
-                        first: from,
-                        last: to,
-                    });
-                }
-                Output::Suspected(member) => {
-                    self.suspected.insert(member);
-                    tracing::warn!(member = %self.members.id(member), "suspected: nothing was heard of it");
-                    self.events
-                        .push(Event::Suspected(self.members.id(member).clone()));
-                }
-                Output::Trusted(member) => {
-                    self.suspected.remove(member);
-                    tracing::info!(member = %self.members.id(member), "heard again");
-                    self.events.push(Event::Trusted(self.members.id(member).clone()));
-                }
-                Output::Waiting(members) => {
-                    self.waiting = members;
-                    let ids = self.ids(members);
-                    if ids.is_empty() {
-                        tracing::info!("total order goes on");
-                    } else {
-                        tracing::warn!(members = ?ids, "total order waits for members that are away");
-                    }
-                    self.events.push(Event::Waiting(ids));
-                }
-                Output::Keep { .. } => {}
-                Output::Refused(refusal) => {
-                    tracing::warn!(
-                        "refused: {refusal}; hint: every member needs its own --id and the same --group"
-                    );
-                    self.events.push(Event::Refused(refusal.to_string()));
-                }
+        if let Some(store) = &mut self.store {
+            for output in outputs.drain(..) {
+                store.hold(Due::Output { output, at, clock });
+            }
+        } else {
+            for output in outputs.drain(..) {
+                self.do_one(output, at, clock);
             }
         }
         self.outputs = outputs;
+    }
+
+    /// Tells that the application's message was broadcast, or holds it until it is stored.
+    pub(super) fn act_sent(&mut self, sent: Delivery) {
+        match &mut self.store {
+            Some(store) => store.hold(Due::Sent(sent)),
+            None => self.tell_sent(sent),
+        }
+    }
+
+    pub(super) fn tell_sent(&mut self, sent: Delivery) {
+        self.trace_send(&sent);
+        if self.tell_sends {
+            self.events.push(Event::Sent(sent));
+        }
+    }
+
+    pub(super) fn do_one(&mut self, output: Output, at: u64, clock: u64) {
+        match output {
+            Output::Send(to, frame) => self.queue(to, &frame),
+            Output::Deliver { message, time, later } => self.deliver(message, time, later, at),
+            Output::Missed { stream, from, to } => {
+                self.trace_missed(clock, stream, from, to);
+                self.number += 1;
+                let origin = self.members.id(stream.origin).clone();
+                tracing::warn!(%origin, from, to, "messages are out of reach: nobody keeps them any more");
+                let incarnation = stream.incarnation;
+                self.events.push(Event::Missed {
+                    number: self.number,
+                    from: origin,
+                    incarnation,
+                    first: from,
+                    last: to,
+                });
+            }
+            Output::Suspected(member) => {
+                self.suspected.insert(member);
+                tracing::warn!(member = %self.members.id(member), "suspected: nothing was heard of it");
+                self.events
+                    .push(Event::Suspected(self.members.id(member).clone()));
+            }
+            Output::Trusted(member) => {
+                self.suspected.remove(member);
+                tracing::info!(member = %self.members.id(member), "heard again");
+                self.events.push(Event::Trusted(self.members.id(member).clone()));
+            }
+            Output::Waiting(members) => {
+                self.waiting = members;
+                let ids = self.ids(members);
+                if ids.is_empty() {
+                    tracing::info!("total order goes on");
+                } else {
+                    tracing::warn!(members = ?ids, "total order waits for members that are away");
+                }
+                self.events.push(Event::Waiting(ids));
+            }
+            Output::Keep { .. } => {}
+            Output::Refused(refusal) => {
+                tracing::warn!(
+                    "refused: {refusal}; hint: every member needs its own --id and the same --group"
+                );
+                self.events.push(Event::Refused(refusal.to_string()));
+            }
+        }
     }
 
     /// Gives the links the lines written so far.
@@ -86,12 +115,14 @@ impl Engine {
 
     fn deliver(&mut self, message: Message, time: u64, later: bool, at: u64) {
         self.delivered += 1;
+        self.number += 1;
         let stream = message.id.stream;
         let own = stream.origin == self.peer.me();
         if self.tracer.is_on() {
             self.trace_delivery(&message, time, later, own);
         }
         self.events.push(Event::Delivered(Delivery {
+            number: self.number,
             from: self.members.id(stream.origin).clone(),
             incarnation: stream.incarnation,
             sequence: message.id.sequence,

@@ -6,7 +6,10 @@
 
 mod act;
 mod report;
+mod store;
 mod traced;
+
+pub(crate) use store::Store;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -58,6 +61,8 @@ pub(crate) struct Engine {
     order: Order,
     tracer: Tracer,
     tell_sends: bool,
+    /// The way to the journal, for a durable member.
+    store: Option<Store>,
     left: bool,
     links: Vec<Option<Link>>,
     heard: Vec<Option<Instant>>,
@@ -67,6 +72,10 @@ pub(crate) struct Engine {
     started: Instant,
     frames: Frames,
     delivered: u64,
+    /// The number of the last delivery or miss told.
+    number: u64,
+    /// Deliveries that the application took, as far as the core knows.
+    taken: u64,
     /// Somebody waits until the core takes messages again.
     blocked: bool,
     /// The deadline that is waited for, if one is.
@@ -89,6 +98,7 @@ impl Engine {
             order,
             tracer,
             tell_sends: false,
+            store: None,
             left: false,
             links: (0..count).map(|_| None).collect(),
             heard: vec![None; count],
@@ -98,6 +108,8 @@ impl Engine {
             started: Instant::now(),
             frames: Frames::default(),
             delivered: 0,
+            number: 0,
+            taken: 0,
             blocked: false,
             awaited: None,
             outputs: Vec::new(),
@@ -106,6 +118,13 @@ impl Engine {
             lines_to: MemberSet::EMPTY,
             members,
         }
+    }
+
+    /// Stores with `store` what a next life must know, and goes on after `number`, the last of the former life.
+    pub(crate) fn durable(mut self, store: Store, number: u64) -> Self {
+        self.store = Some(store);
+        self.number = number;
+        self
     }
 
     pub(crate) fn tell_sends(mut self, tell_sends: bool) -> Self {
@@ -174,8 +193,7 @@ impl Engine {
             let Some(data) = data.pop_front() else {
                 return Taken::All;
             };
-            self.trace_send(&data);
-            let told = self.tell_sends.then(|| data.clone());
+            let told = (self.tell_sends || self.tracer.is_on()).then(|| data.clone());
             self.peer.step(now, Input::Broadcast(data), &mut self.outputs);
             if matches!(self.outputs.first(), Some(Output::Refused(_))) {
                 self.act(at);
@@ -188,7 +206,8 @@ impl Engine {
             };
             sent.push(one);
             if let Some(data) = told {
-                self.events.push(Event::Sent(Delivery {
+                self.act_sent(Delivery {
+                    number: 0,
                     from: self.members.id(self.peer.me()).clone(),
                     incarnation: one.incarnation,
                     sequence: one.sequence,
@@ -198,7 +217,7 @@ impl Engine {
                     at,
                     own: true,
                     later: false,
-                }));
+                });
             }
             self.act(at);
         }
@@ -207,7 +226,15 @@ impl Engine {
 
     /// Says what a batch of inputs owes to others, and hands out what it caused.
     pub(super) fn finish(&mut self, inbox: &Inbox) -> Afterwards {
+        if self.store.is_none() {
+            let taken = inbox.taken_deliveries();
+            let before = std::mem::replace(&mut self.taken, taken);
+            if taken > before {
+                self.step(self.now(), Input::Taken(taken - before));
+            }
+        }
         self.step(self.now(), Input::Tick);
+        self.commit(inbox);
         self.push_lines();
         let opened = self.blocked && self.peer.accepts();
         self.blocked &= !opened;
@@ -229,10 +256,16 @@ impl Engine {
         self.started + Duration::from_micros(deadline)
     }
 
-    /// Lets go of the links: they write what they were given, and end.
-    pub(super) fn leave(&mut self) {
+    /// Lets go of the links: they write what they were given, and end. The way to the journal ends where what it returns is
+    /// dropped.
+    pub(super) fn leave(&mut self) -> Option<Store> {
         self.left = true;
         self.links.clear();
+        self.store.take()
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.store.is_some()
     }
 
     pub(super) fn has_left(&self) -> bool {

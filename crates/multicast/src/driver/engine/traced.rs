@@ -2,23 +2,22 @@
 
 use super::Engine;
 use crate::core::Order;
-use crate::core::frame::Message;
+use crate::core::frame::{Message, StreamId};
+use crate::group::Delivery;
 use crate::members::Member;
 use crate::record::{About, Act};
 
 impl Engine {
-    /// Records a broadcast before the core takes it: its delivery to the sender itself comes after it.
-    pub(super) fn trace_send(&self, data: &[u8]) {
+    /// Records a broadcast, before its delivery to the sender itself.
+    pub(super) fn trace_send(&self, sent: &Delivery) {
         if !self.tracer.is_on() {
             return;
         }
-        let incarnation = self.peer.incarnation();
-        let about = self.about(self.peer.me(), incarnation, self.peer.sequence() + 1);
+        let about = self.about(self.peer.me(), sent.incarnation, sent.sequence);
         // In total order the own delivery is an event of its own.
         let delivered = self.order != Order::Total;
-        let time = self.peer.clock() + 1;
-        Act::Broadcast { delivered }.record(about, &String::from_utf8_lossy(data), |event| {
-            self.tracer.record(time, event);
+        Act::Broadcast { delivered }.record(about, sent.text(), |event| {
+            self.tracer.record(sent.stamp, event);
         });
     }
 
@@ -38,10 +37,10 @@ impl Engine {
         });
     }
 
-    pub(super) fn trace_missed(&self, origin: Member, incarnation: u64, from: u64, through: u64) {
+    pub(super) fn trace_missed(&self, time: u64, stream: StreamId, from: u64, through: u64) {
         if self.tracer.is_on() {
-            let about = self.about(origin, incarnation, from);
-            Act::Miss { through }.record(about, "", |event| self.tracer.record(self.peer.clock(), event));
+            let about = self.about(stream.origin, stream.incarnation, from);
+            Act::Miss { through }.record(about, "", |event| self.tracer.record(time, event));
         }
     }
 
