@@ -110,7 +110,7 @@ impl Book {
     /// Keeps the bounds; what the application has not taken is never forgotten.
     fn forget(&mut self) {
         while (self.entries.len() > KEPT_MESSAGES_MAX || self.entry_bytes > KEPT_BYTES_MAX)
-            && self.last - self.entries.len() as u64 + 1 <= self.taken
+            && self.last - (self.entries.len() as u64) < self.taken
             && let Some(entry) = self.entries.pop_front()
         {
             self.entry_bytes -= entry.bytes();
