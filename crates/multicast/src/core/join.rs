@@ -158,6 +158,9 @@ impl Peer {
         let streams = &mut self.origins[id.origin.index()].streams;
         let index = streams.partition_point(|stream| stream.id < id);
         streams.insert(index, Stream::new(id, 0, members));
+        if self.settings.order == Order::Total {
+            self.end_unnamed(id.origin);
+        }
         Some(index)
     }
 
@@ -299,6 +302,24 @@ impl Peer {
             });
         }
         self.origins[me.index()].announced = self.incarnation;
+        self.end_unnamed(me);
+    }
+
+    /// A member's announcement names the ends of all its former streams that anybody knew of. One that turns up after it was
+    /// empty everywhere when its successor was greeted, and so it stays.
+    fn end_unnamed(&mut self, origin: Member) {
+        let origin = &mut self.origins[origin.index()];
+        if origin.announced != origin.incarnation {
+            return;
+        }
+        let former = origin
+            .streams
+            .iter_mut()
+            .filter(|stream| stream.id.incarnation < origin.incarnation);
+        for stream in former.filter(|stream| stream.ended.is_none() && stream.top() == 0) {
+            // Any end that was told overrules this one.
+            stream.ended = Some(Ended { by: 0, last: 0 });
+        }
     }
 
     /// Counts again what is kept over all streams.
