@@ -91,6 +91,7 @@ impl Traces {
                     self.push(delivery.received, at_us, what(act, delivery));
                 }
                 Event::Missed {
+                    number: _,
                     from,
                     incarnation,
                     first,
@@ -236,6 +237,7 @@ mod tests {
 
     fn delivery(from: &str, sequence: u64, stamp: u64, received: u64) -> Delivery {
         Delivery {
+            number: 1,
             from: from.parse().unwrap(),
             incarnation: 1,
             sequence,

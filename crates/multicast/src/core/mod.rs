@@ -182,8 +182,8 @@ pub enum Input {
     LinkUp(Member),
     /// The link is gone, and what was on its way on it is lost.
     LinkDown(Member),
-    /// So many more deliveries, the oldest first, are safe: the application took them, or they are stored for it. Only then the
-    /// others are told, and need not keep them for this member any more.
+    /// So many more of [`Output::Deliver`] and [`Output::Missed`], the oldest first, are safe: the application took them, or they
+    /// are stored for it. Only then the others are told, and need not keep them for this member any more.
     Taken(u64),
     /// A batch of inputs is complete, or [`Peer::deadline`] has come.
     Tick,
@@ -326,7 +326,7 @@ pub struct Peer {
 
     /// Received contiguously and not delivered, over all streams.
     undelivered: u64,
-    /// Delivered and not known to be safe, in the order of delivery.
+    /// Delivered, or missed up to there, and not known to be safe: in the order told.
     untaken: VecDeque<MessageId>,
     /// Senders of whom something was delivered since the last own message.
     fresh: MemberSet,

@@ -1,6 +1,6 @@
 //! What is kept and for how long: stability, the retention bound, what is out of reach, and streams that are over.
 
-use super::frame::StreamId;
+use super::frame::{MessageId, StreamId};
 use super::{Order, Output, Peer};
 use crate::limits::OLD_INCARNATIONS_MAX;
 use crate::members::{Member, MemberSet};
@@ -107,6 +107,11 @@ impl Peer {
                 let known = stream.stable;
                 for (from, to) in stream.give_up(last).into_iter().filter(|(_, to)| *to > known) {
                     let from = from.max(known + 1);
+                    stream.untaken += 1;
+                    self.untaken.push_back(MessageId {
+                        stream: stream.id,
+                        sequence: to,
+                    });
                     out.push(Output::Missed {
                         stream: stream.id,
                         from,
@@ -183,6 +188,10 @@ impl Peer {
                     .unwrap_or(0)
                     .max(stream.through);
                 if known > stream.delivered {
+                    self.untaken.push_back(MessageId {
+                        stream: stream.id,
+                        sequence: known,
+                    });
                     out.push(Output::Missed {
                         stream: stream.id,
                         from: stream.delivered + 1,

@@ -133,7 +133,7 @@ pub(super) struct Stream {
     pub(super) delivered: u64,
     /// Every member has delivered everything up to here, in this life or a former one.
     pub(super) stable: u64,
-    /// Deliveries that are not known to be safe.
+    /// Deliveries and misses that are not known to be safe.
     pub(super) untaken: u64,
     /// Every delivery up to here is safe.
     taken: u64,

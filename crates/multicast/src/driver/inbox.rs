@@ -18,8 +18,8 @@ pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     filled: Notify,
     relieved: Notify,
-    /// Deliveries that the application took.
-    taken_deliveries: AtomicU64,
+    /// How many deliveries and misses the application took.
+    taken_events: AtomicU64,
     /// The number of the last event that it took.
     taken_number: AtomicU64,
 }
@@ -27,7 +27,8 @@ pub(crate) struct Inbox {
 /// What the application was given and has not said to have taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Given {
-    deliveries: u64,
+    /// Deliveries and misses.
+    events: u64,
     /// The last number among them, 0 if none has one.
     pub(crate) number: u64,
 }
@@ -117,14 +118,13 @@ impl Inbox {
 
     /// The application took these events, and what it was given before them.
     pub(crate) fn note_taken(&self, events: &Given) {
-        self.taken_deliveries
-            .fetch_add(events.deliveries, Ordering::Relaxed);
+        self.taken_events.fetch_add(events.events, Ordering::Relaxed);
         self.taken_number.fetch_max(events.number, Ordering::Relaxed);
     }
 
-    /// How many deliveries the application took.
-    pub(crate) fn taken_deliveries(&self) -> u64 {
-        self.taken_deliveries.load(Ordering::Relaxed)
+    /// How many deliveries and misses the application took.
+    pub(crate) fn taken_events(&self) -> u64 {
+        self.taken_events.load(Ordering::Relaxed)
     }
 
     /// The number of the last delivery or miss that the application took.
@@ -158,10 +158,13 @@ impl Given {
         for event in events {
             match event {
                 Event::Delivered(delivery) => {
-                    given.deliveries += 1;
+                    given.events += 1;
                     given.number = delivery.number;
                 }
-                Event::Missed { number, .. } => given.number = *number,
+                Event::Missed { number, .. } => {
+                    given.events += 1;
+                    given.number = *number;
+                }
                 _ => {}
             }
         }

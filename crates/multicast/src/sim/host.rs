@@ -26,8 +26,8 @@ pub(super) enum Keeping {
 pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     pub(super) outputs: Vec<Output>,
-    /// Deliveries among them: safe once they are stored.
-    pub(super) deliveries: u64,
+    /// Deliveries and misses among them: safe once they are stored.
+    pub(super) told: u64,
     /// Broadcasts that the application made, acknowledged with the outputs.
     pub(super) sent: Vec<Event>,
 }

@@ -514,9 +514,9 @@ impl World {
         let mut batch = Batch {
             records: host.records(&outputs),
             sent: sent.into_iter().collect(),
-            deliveries: outputs
+            told: outputs
                 .iter()
-                .filter(|output| matches!(output, Output::Deliver { .. }))
+                .filter(|output| matches!(output, Output::Deliver { .. } | Output::Missed { .. }))
                 .count() as u64,
             outputs: Vec::new(),
         };
@@ -557,7 +557,7 @@ impl World {
             return;
         }
         let batches = host.stored();
-        let safe: u64 = batches.iter().map(|batch| batch.deliveries).sum();
+        let safe: u64 = batches.iter().map(|batch| batch.told).sum();
         for mut batch in batches {
             self.events(member, batch.sent.drain(..));
             for output in batch.outputs {
@@ -583,14 +583,11 @@ impl World {
             return;
         }
         let waiting = self.hosts[member.index()].handed.len() as u64;
-        let (mut taken, mut deliveries) = (0, 0);
+        let mut taken = 0;
         for _ in 0..self.random.between(1, 4).min(waiting) {
             taken += 1;
             match self.hosts[member.index()].take() {
-                Ok(Some((event, new))) => {
-                    deliveries += u64::from(matches!(event, Event::Delivered { .. }));
-                    self.events(member, Some(event).filter(|_| new));
-                }
+                Ok(Some((event, new))) => self.events(member, Some(event).filter(|_| new)),
                 Ok(None) => {}
                 Err(why) => {
                     let why = format!("at {} {member:?}: {why}", self.now);
@@ -604,7 +601,7 @@ impl World {
             return;
         }
         match self.keeping {
-            Keeping::AllOrNothing => self.feed(member, Input::Taken(deliveries)),
+            Keeping::AllOrNothing => self.feed(member, Input::Taken(taken)),
             Keeping::Journal => {
                 let host = &mut self.hosts[member.index()];
                 let left = host.handed.len() as u64;

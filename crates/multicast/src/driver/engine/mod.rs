@@ -74,7 +74,7 @@ pub(crate) struct Engine {
     delivered: u64,
     /// The number of the last delivery or miss told.
     number: u64,
-    /// Deliveries that the application took, as far as the core knows.
+    /// Deliveries and misses that the application took, as far as the core knows.
     taken: u64,
     /// Somebody waits until the core takes messages again.
     blocked: bool,
@@ -227,7 +227,7 @@ impl Engine {
     /// Says what a batch of inputs owes to others, and hands out what it caused.
     pub(super) fn finish(&mut self, inbox: &Inbox) -> Afterwards {
         if self.store.is_none() {
-            let taken = inbox.taken_deliveries();
+            let taken = inbox.taken_events();
             let before = std::mem::replace(&mut self.taken, taken);
             if taken > before {
                 self.step(self.now(), Input::Taken(taken - before));

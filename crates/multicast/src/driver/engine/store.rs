@@ -20,6 +20,16 @@ pub(super) enum Due {
     Sent(Delivery),
 }
 
+impl Due {
+    /// Whether the application is told of it under a number.
+    fn is_told(&self) -> bool {
+        match self {
+            Self::Output { output, .. } => matches!(output, Output::Deliver { .. } | Output::Missed { .. }),
+            Self::Sent(_) => false,
+        }
+    }
+}
+
 /// The member's way to its journal.
 pub(crate) struct Store {
     keeper: Keeper,
@@ -118,16 +128,7 @@ impl Engine {
         while let Some(store) = &mut self.store
             && let Some((_, due)) = store.held.pop_front_if(|(at, _)| *at <= ticket)
         {
-            let delivery = |due: &&Due| {
-                matches!(
-                    due,
-                    Due::Output {
-                        output: Output::Deliver { .. },
-                        ..
-                    }
-                )
-            };
-            safe += due.iter().filter(delivery).count() as u64;
+            safe += due.iter().filter(|due| due.is_told()).count() as u64;
             self.do_all(due);
         }
         if safe > 0 {
