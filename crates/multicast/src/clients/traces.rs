@@ -14,6 +14,9 @@ use crate::group::{Delivery, Event};
 use crate::limits::{TRACE_BEHIND_MAX, TRACED_EVENTS_MAX};
 use crate::record::{self, About, Act};
 
+/// The order in which a member's own messages wait for their turn too.
+const TOTAL: &str = "total";
+
 /// The latest events of one life of a peer.
 pub(super) struct Traces {
     process: ProcessId,
@@ -74,8 +77,8 @@ impl Traces {
         for event in events {
             match event {
                 Event::Sent(sent) => self.broadcast(sent, at_us),
-                Event::Delivered(own) if own.own && !own.later && own.received == own.stamp => {
-                    // With its sending; told already where sends are told.
+                Event::Delivered(own) if own.own && !own.later && self.order != TOTAL => {
+                    // With its sending, which is told already where sends are told.
                     if own.sequence > self.sent {
                         self.broadcast(own, at_us);
                     }
@@ -144,7 +147,7 @@ impl Traces {
 
     fn broadcast(&mut self, sent: &Delivery, at_us: u64) {
         self.sent = sent.sequence;
-        let delivered = self.order != "total";
+        let delivered = self.order != TOTAL;
         self.push(sent.stamp, at_us, what(Act::Broadcast { delivered }, sent));
     }
 
@@ -308,6 +311,15 @@ mod tests {
             number: 1,
         });
         assert_eq!(told(&traces, &mut seen), ["2 send 1 text 1"]);
+    }
+
+    #[test]
+    fn in_total_order_the_own_delivery_is_an_event_of_its_own() {
+        let mut traces = Traces::new("P1".parse().unwrap(), 1, TOTAL, 0);
+        let own = delivery("P1", 1, 1, 1);
+        traces.take(&[Event::Sent(own.clone()), Event::Delivered(own)], 7);
+        let mut seen = 1;
+        assert_eq!(told(&traces, &mut seen), ["2 send 1 text 1", "3 local 1 text 1"]);
     }
 
     #[test]

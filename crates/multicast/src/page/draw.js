@@ -1,6 +1,7 @@
 // The diagram as SVG: draws what is in sight, and keeps what is drawn from frame to frame.
 
 import { harmless } from "/wire.js";
+import { CROWD_FROM, Crowd } from "/crowd.js";
 import { ROW, TOP } from "/layout.js";
 import { wordsFor } from "/model.js";
 
@@ -52,9 +53,6 @@ class Kept {
     }
   }
 
-  get(key) {
-    return this.#known.get(key);
-  }
 }
 
 /** Sets an attribute only when it changes: the browser would draw anew. */
@@ -78,6 +76,7 @@ export class Drawing {
     };
     this.ticks = new Kept(layer("ticks"), () => this.#tick());
     this.lines = new Kept(layer("lines"), () => ({ root: make("line", { class: "line" }) }));
+    this.crowd = new Crowd(layer("crowd"), make);
     this.arrows = new Kept(layer("arrows"), (event) => this.#arrow(event));
     this.gaps = new Kept(layer("gaps"), (event) => this.#gap(event));
     this.marks = new Kept(layer("marks"), (event) => this.#mark(event));
@@ -96,17 +95,17 @@ export class Drawing {
     for (const layer of [this.ticks, this.lines, this.arrows, this.gaps, this.marks]) layer.begin();
     for (const tick of layout.ticks(from, to)) this.#showTick(tick, layout.height);
     for (const [process, y] of layout.rows) this.#showLine(process, y, left, width);
-    for (const [process] of layout.rows) {
-      for (const event of history.lines.get(process).events) {
-        if (event.x >= from && event.x <= to) this.#showMark(event, layout, light, cursor);
-        if (event.from && event.x >= from && event.from.x <= to) this.#showArrow(event, light);
-      }
+    const seen = [...inSight(history, layout, from, to)];
+    if (seen.length > CROWD_FROM) this.#showCrowd(seen, { layout, light, cursor }, left);
+    for (const event of seen) {
+      if (seen.length <= CROWD_FROM || event === cursor || event === light?.event) this.#showMark(event, layout, light, cursor);
+      if (event.gap || event.isReborn) this.#showGap(event);
     }
+    if (seen.length <= CROWD_FROM) {
+      for (const event of arriving(history, layout, from, to)) this.#showArrow(event, light);
+    }
+    this.crowd.show();
     for (const layer of [this.ticks, this.lines, this.arrows, this.gaps, this.marks]) layer.end();
-  }
-
-  markOf(event) {
-    return this.marks.get(event)?.root;
   }
 
   #colour(process) {
@@ -155,7 +154,7 @@ export class Drawing {
     const stamp = make("text", { class: "stamp" }, String(event.lamport));
     const label = make("text", { class: "label" });
     root.append(stamp, label, make("title", {}, titleOf(event)));
-    return { root, label, stamp, text: harmless(event.label ?? "") };
+    return { root, label, moved: { root: label }, stamp, text: harmless(event.label ?? "") };
   }
 
   #showMark(event, layout, light, cursor) {
@@ -167,7 +166,6 @@ export class Drawing {
     set(kept, "class", `event ${event.act} p${this.#colour(event.process)}${relation}${focus}${bare}`);
     this.#setAside(kept, event, layout);
     this.#showLabel(kept, event, layout);
-    if (event.gap || event.isReborn) this.#showGap(event);
   }
 
   /** Stamp and text stand where no message comes or goes: above the first line, below the last, elsewhere on the other side. */
@@ -187,8 +185,12 @@ export class Drawing {
 
   /** As much of the text as fits before the next event of the line; only where the message begins. */
   #showLabel(kept, event, layout) {
+    // In total order the own delivery may stand close by: the text comes after it.
+    const isClose = event.next?.message === event.message && event.next.x - event.x < LABELS_FROM + 10;
+    const start = isClose ? event.next : event;
+    set(kept.moved, "transform", `translate(${(start.x - event.x).toFixed(1)} 0)`);
     const isWanted = event.act === "broadcast" && layout.step >= LABELS_FROM;
-    const room = isWanted ? ((event.next?.x ?? event.x + 260) - event.x - 36 - 4 * String(event.lamport).length) / LETTER : 0;
+    const room = isWanted ? ((start.next?.x ?? start.x + 260) - start.x - 36 - 4 * String(event.lamport).length) / LETTER : 0;
     const letters = Math.min(40, Math.floor(room));
     if (kept.letters === letters) return;
     kept.letters = letters;
@@ -216,6 +218,19 @@ export class Drawing {
     set(kept, "class", `arrow p${colour}${light ? ` ${relationOfArrow(light, event)}` : ""}`);
   }
 
+  /** Places are told from the left edge: the numbers of a stroke are not exact far out. */
+  #showCrowd(seen, { layout, light }, left) {
+    set(this.crowd, "transform", `translate(${left} 0)`);
+    const look = (process, relation) => `p${this.#colour(process)}${relation ? ` ${relation}` : ""}`;
+    for (const event of seen) {
+      const kind = event.act === "broadcast" ? "full " : "";
+      this.crowd.dot(kind + look(event.process, light?.of(event)), event.x - left, event.y);
+      const { from } = event;
+      if (!from || from.process === event.process || !layout.rows.has(from.process)) continue;
+      this.crowd.message(look(from.process, light && relationOfArrow(light, event)), from.x - left, from.y, event.x - left, event.y);
+    }
+  }
+
   #gap(event) {
     const root = make("g", { class: "gap" });
     const parts = [event.gap && `${event.gap} missed`, event.isReborn && `life ${event.incarnation}`];
@@ -228,6 +243,20 @@ export class Drawing {
 
   #showGap(event) {
     set(this.gaps.take(event), "transform", `translate(${event.x.toFixed(1)} ${event.y})`);
+  }
+}
+
+/** The events of the lines that are shown between two places. */
+function* inSight(history, layout, from, to) {
+  for (const process of layout.rows.keys()) {
+    for (const event of history.lines.get(process).events) if (event.x >= from && event.x <= to) yield event;
+  }
+}
+
+/** The deliveries whose message crosses the window. */
+function* arriving(history, layout, from, to) {
+  for (const process of layout.rows.keys()) {
+    for (const event of history.lines.get(process).events) if (event.from && event.x >= from && event.from.x <= to) yield event;
   }
 }
 

@@ -44,6 +44,7 @@ const ASSETS: &[Asset] = &[
     script("/model.js", include_bytes!("model.js")),
     script("/layout.js", include_bytes!("layout.js")),
     script("/draw.js", include_bytes!("draw.js")),
+    script("/crowd.js", include_bytes!("crowd.js")),
     script("/view.js", include_bytes!("view.js")),
     script("/panels.js", include_bytes!("panels.js")),
 ];

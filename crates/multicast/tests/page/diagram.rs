@@ -226,3 +226,46 @@ fn a_pause_holds_the_diagram_still_and_loses_nothing() {
     page.until("document.querySelectorAll('.marks .event').length === 6");
     page.has_no_complaint();
 }
+
+#[test]
+fn in_total_order_deliveries_wait_and_their_messages_are_drawn_all_the_same() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&["--order", "total"]);
+    let page = group.page(&browser, 1);
+    for (n, text) in ["one", "two", "three"].into_iter().enumerate() {
+        group.sends(n + 1, text);
+    }
+    // Three starts; each message is sent, and delivered at all three, at its sender as an event of its own.
+    page.sees("#events", "15 events");
+    page.until("document.querySelectorAll('.marks .deliver').length === 9");
+    page.until("document.querySelectorAll('.arrows path').length === 6");
+    page.sees("#deliveries", "three");
+    page.screenshot("multicast-total");
+    page.has_no_complaint();
+}
+
+#[test]
+fn a_crowd_of_events_is_drawn_whole_and_lit() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&[]);
+    let page = group.page(&browser, 1);
+    let texts: Vec<String> = (0..130).map(|n| format!("message {n}")).collect();
+    group.sends_all(2, &texts);
+    page.sees("#events", "393 events");
+    for _ in 0..10 {
+        page.click("#zoom-out");
+    }
+    let dots = "[...document.querySelectorAll('.crowd .dot')].reduce((sum, path) => sum + path.getAttribute('d').split('M').length - 1, 0)";
+    page.until(&format!("{dots} === 393"));
+    assert_eq!(page.texts(".marks .event").len(), 0);
+    page.evaluate("document.querySelector('#scroller').focus()");
+    page.press(Key::Home + Key::Right + Key::Enter);
+    // P1's first delivery: its start and P2's first send and start are before it.
+    page.sees("#details .sentence", "P1 at 2 delivers “message 0” from P2");
+    page.sees("#details .before", "3 before it");
+    let lit = |relation: &str| dots.replace(".dot", &format!(".dot.{relation}"));
+    page.until(&format!("{} === 3 && {} === 1", lit("before"), lit("itself")));
+    assert_eq!(page.texts(".marks .event.itself").len(), 1);
+    page.screenshot("multicast-crowd");
+    page.has_no_complaint();
+}

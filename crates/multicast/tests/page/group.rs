@@ -1,8 +1,9 @@
 //! A group of three peers, each with a page.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use browser::{Browser, Page, Service};
 use tempfile::TempDir;
@@ -74,6 +75,22 @@ impl Group {
             .output()
             .expect("multicast-client runs");
         assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    }
+
+    /// Sends many texts from a peer, as a pipe would.
+    pub(crate) fn sends_all(&self, n: usize, texts: &[String]) {
+        let mut client = Command::new(env!("CARGO_BIN_EXE_multicast-client"))
+            .args([self.peers[n - 1].address(), "send"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("multicast-client runs");
+        let mut lines = client.stdin.take().expect("piped");
+        lines
+            .write_all((texts.join("\n") + "\n").as_bytes())
+            .expect("it reads");
+        drop(lines);
+        assert!(client.wait().expect("it ends").success());
     }
 
     /// The session of the three: each sends once the message before is delivered everywhere.
