@@ -186,7 +186,7 @@ export class Drawing {
   /** As much of the text as fits before the next event of the line; only where the message begins. */
   #showLabel(kept, event, layout) {
     // In total order the own delivery may stand close by: the text comes after it.
-    const isClose = event.next?.message === event.message && event.next.x - event.x < LABELS_FROM + 10;
+    const isClose = event.message && event.next?.message === event.message && event.next.x - event.x < LABELS_FROM + 10;
     const start = isClose ? event.next : event;
     set(kept.moved, "transform", `translate(${(start.x - event.x).toFixed(1)} 0)`);
     const isWanted = event.act === "broadcast" && layout.step >= LABELS_FROM;
