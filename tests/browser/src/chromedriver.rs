@@ -223,4 +223,35 @@ mod tests {
             assert!(checked.is_err(), "{hostile} went unnoticed");
         }
     }
+
+    /// The control of every picture: what keeps people from using a page is found.
+    #[test]
+    fn a_page_that_cannot_be_used_is_found_out() {
+        let Some(browser) = Browser::start() else { return };
+        let problems = |html: &str| {
+            let page = browser.open("data:text/html,");
+            page.evaluate_with(
+                "document.open(); document.write(arguments[0]); document.close();",
+                vec![json!(html)],
+            );
+            page.evaluate_with(include_str!("scripts/usable.js"), Vec::new())
+        };
+        let good =
+            "<!doctype html><html lang=en><title>t</title><main><h1>Good</h1><label>Name <input></label>";
+        assert_eq!(problems(good), json!([]));
+        let bad = "<!doctype html><p style='color: #888'>faint</p><input style='height: 9px'><i style='display: block; width: 2000px'></i>";
+        let found = problems(bad).to_string();
+        for expected in [
+            "names no language",
+            "has no title",
+            "no main landmark",
+            "no heading",
+            "px wide on a screen of 1100",
+            "has no name: <input>",
+            "too small: <input>",
+            "contrast is 3.54: <p> faint",
+        ] {
+            assert!(found.contains(expected), "{expected} in {found}");
+        }
+    }
 }

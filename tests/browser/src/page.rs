@@ -260,7 +260,16 @@ impl Page {
         self.has_no_complaint();
     }
 
-    /// Writes pictures of the whole page, on a desk and on a phone, light and dark, into `target/browser/`.
+    /// Panics if something keeps people from using what is shown: a control without a name for screen readers or too small to
+    /// hit, text that cannot be told from its background, a page wider than its screen.
+    #[track_caller]
+    pub fn is_usable(&self) {
+        let problems = self.evaluate_with(include_str!("scripts/usable.js"), Vec::new());
+        assert_eq!(problems, json!([]), "not everybody can use this page");
+    }
+
+    /// Writes pictures of the whole page, on a desk and on a phone, light and dark, into `target/browser/`. Panics if the page
+    /// [cannot be used](Self::is_usable) on one of them.
     #[track_caller]
     pub fn screenshot(&self, name: &str) {
         for (suffix, screen) in [
@@ -277,6 +286,7 @@ impl Page {
                 ..screen
             });
             self.picture(&format!("{name}-{suffix}"));
+            self.is_usable();
         }
         self.on(Screen::DESKTOP);
     }
