@@ -363,7 +363,7 @@ function drawPeople() {
   const people = current.isRoom ? [...current.people].sort((a, b) => a.localeCompare(b)) : [current.name.slice(1)];
   $("people").replaceChildren(...people.map((name) =>
     element("li", {}, name === me.name
-      ? element("button", { disabled: true }, `${harmless(name)} (you)`)
+      ? element("span", {}, `${harmless(name)} (you)`)
       : element("button", { onclick: () => show(conversation(name)), title: `Write to ${harmless(name)}` }, harmless(name)))));
 }
 
