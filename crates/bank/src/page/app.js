@@ -26,7 +26,7 @@ const session = new Session({
     const again = op === "change_pin" ? "the next login will tell" : "it is sent again under the same key, so that it happens once";
     say(where, `The connection was lost before the answer to your ${what} came. Whether it was done is not known yet: ${again}.`, "unknown");
   },
-  ended: (error) => showLogin(explain(error)),
+  ended: (error) => showLogin(`Logged out by the bank: ${explain(error)}`),
   clock: (time) => ($("clock").value = time),
   exchange: (op, sent, received) => {
     $("exchanges").prepend(element("li", {}, `${op.replace("_", " ")} `, element("b", {}, `${sent} → ${received}`)));
@@ -46,7 +46,7 @@ $("login").addEventListener("submit", (event) => {
       event.target.reset();
       await arrive(told);
     } catch (error) {
-      say("login-trouble", error instanceof Lost ? "The bank cannot be reached. Try again." : explain(error));
+      say("login-trouble", error instanceof Lost ? "The bank cannot be reached. Try again." : `Not logged in: ${explain(error)}`);
       form.pin.select();
     }
   });
@@ -135,7 +135,7 @@ async function finish(operation, meanwhile) {
     const isUnknown = error instanceof Unknown;
     if (!isUnknown) forget();
     say("outcome", "");
-    say("trouble", `${isUnknown ? "Perhaps done; load the page again to find out" : "Not done"}: ${nameOf(operation)}. ${explain(error)}`);
+    say("trouble", `${isUnknown ? "Perhaps done; load the page again to find out" : "Not done"}: ${nameOf(operation)}: ${explain(error)}`);
     return false;
   } finally {
     working = null;
@@ -223,7 +223,7 @@ $("change-pin").addEventListener("submit", (event) => {
     } catch (error) {
       if (error instanceof Left) return;
       say("pin-outcome", "");
-      say("pin-trouble", error.code === "login_failed" ? "That is not your PIN now." : explain(error));
+      say("pin-trouble", error.code === "login_failed" ? "That is not your PIN now." : `Not changed: ${explain(error)}`);
     }
   });
 });

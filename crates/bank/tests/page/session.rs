@@ -1,6 +1,6 @@
 use browser::{Browser, Key};
 
-use super::support::{antonio, bank, moves, statement, try_login};
+use super::support::{antonio, bank, bank_with, moves, statement, try_login};
 
 /// Sends and receives of the whole session, the latest first: those that the terminal has, too.
 const STAMPS: [&str; 7] = [
@@ -70,10 +70,13 @@ fn a_refusal_says_why_and_changes_nothing() {
     let bank = bank(data.path());
     let page = antonio(&browser, &bank);
     moves(&page, "withdraw", "10.01", None);
-    page.sees("#trouble", "Not done: withdrawal of 10.01. ");
+    page.sees(
+        "#trouble",
+        "Not done: withdrawal of 10.01: the account holds 10.00",
+    );
     page.screenshot("bank-refused");
     moves(&page, "transfer", "1", Some("4444"));
-    page.sees("#trouble", "Not done: transfer of 1.00 to 4444. ");
+    page.sees("#trouble", "Not done: transfer of 1.00 to 4444: ");
     // What is no amount is not even sent.
     for nonsense in ["-1", "1.001", "1e2", "", "0x1", "1,000.00"] {
         moves(&page, "deposit", nonsense, None);
@@ -154,4 +157,19 @@ fn the_pin_is_changed_and_the_old_one_is_nobody_s() {
     );
     try_login(&page, "1111111111", "4711");
     page.sees("#holder", "Antonio");
+}
+
+#[test]
+fn a_login_after_the_connection_was_closed_for_waiting() {
+    let Some(browser) = Browser::start() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let bank = bank_with(data.path(), &["--handshake-timeout", "500ms"]);
+    let page = browser.open(bank.page());
+    try_login(&page, "1111111111", "9999");
+    page.sees("#login-trouble", "Not logged in: ");
+    page.until("document.querySelector('.state').textContent.includes('lost')");
+    try_login(&page, "1111111111", "1234");
+    page.sees("#balance", "10.00");
+    // Its clock went on where it was.
+    page.until("document.querySelector('#clock').value === '12'");
 }

@@ -6,9 +6,14 @@ use browser::{Browser, Page, Service};
 
 /// The ten example accounts, with PINs that cost nothing to check.
 pub(crate) fn bank(data: &Path) -> Service {
+    bank_with(data, &[])
+}
+
+/// The same with more flags.
+pub(crate) fn bank_with(data: &Path, more: &[&str]) -> Service {
     let data = data.display().to_string();
     let flags = ["--listen", "127.0.0.1:0", "--pin-cost", "least", "--data", &data];
-    Service::start(env!("CARGO_BIN_EXE_bank"), &flags)
+    Service::start(env!("CARGO_BIN_EXE_bank"), &[&flags, more].concat())
 }
 
 /// Types an account and a PIN.
