@@ -236,10 +236,9 @@ mod tests {
             );
             page.evaluate_with(include_str!("scripts/usable.js"), Vec::new())
         };
-        let good =
-            "<!doctype html><html lang=en><title>t</title><main><h1>Good</h1><label>Name <input></label>";
+        let good = "<!doctype html><html lang=en><title>t</title><main><h1>Good</h1><label>Name <input style='height: 2em'></label>";
         assert_eq!(problems(good), json!([]));
-        let bad = "<!doctype html><p style='color: #888'>faint</p><input style='height: 9px'><i style='display: block; width: 2000px'></i>";
+        let bad = "<!doctype html><p style='color: #888'>faint</p><input style='height: 9px'><i style='display: block; width: 2000px'>wide</i>";
         let found = problems(bad).to_string();
         for expected in [
             "names no language",

@@ -16,9 +16,8 @@ if (!document.documentElement.lang) problems.push("the page names no language");
 if (!document.title) problems.push("the page has no title");
 if (!all("main").some(isSeen)) problems.push("there is no main landmark");
 if (!all("h1, h2").some(isSeen)) problems.push("there is no heading");
-if (document.documentElement.scrollWidth > innerWidth) {
-  problems.push(`the page is ${document.documentElement.scrollWidth} px wide on a screen of ${innerWidth}`);
-}
+const { scrollWidth, clientWidth } = document.documentElement;
+if (scrollWidth > clientWidth) problems.push(`the page is ${scrollWidth} px wide on a screen of ${clientWidth}`);
 const ids = all("[id]").map((it) => it.id);
 for (const id of new Set(ids.filter((id, place) => ids.indexOf(id) !== place))) problems.push(`two elements have the id ${id}`);
 
