@@ -310,6 +310,8 @@ pub struct Group {
     server: Option<JoinHandle<bool>>,
     dials: Vec<JoinHandle<()>>,
     shutdown: Shutdown,
+    /// The Lamport time with which this life began.
+    began: u64,
     /// What the application was given last.
     given: Given,
     told_before: Mutex<Vec<Event>>,
@@ -349,7 +351,9 @@ impl Group {
         let recall = Recall::open(&settings, me)?;
         let mut core = Settings::new(me, settings.members.len(), settings.order);
         core.durable = recall.is_durable();
-        let peer = Peer::new(core, recall.memory(incarnation.number));
+        let memory = recall.memory(incarnation.number);
+        let began = memory.clock;
+        let peer = Peer::new(core, memory);
         let members = Arc::new(settings.members.clone());
         let engine = Engine::new(peer, members, settings.order, settings.tracer.clone());
         let (told_before, to_tell) = recall.events(&settings.members, me);
@@ -398,6 +402,7 @@ impl Group {
             server: Some(server),
             dials,
             shutdown,
+            began,
             given: Given::default(),
             told_before: Mutex::new(told_before),
             _incarnation: incarnation,
@@ -414,6 +419,11 @@ impl Group {
     #[must_use]
     pub fn incarnation(&self) -> u64 {
         self.links.incarnation
+    }
+
+    /// The Lamport time with which this life began: what has a smaller one happened in a former life.
+    pub(crate) fn began(&self) -> u64 {
+        self.began
     }
 
     /// Opens connections to this member's port within this process.
@@ -538,7 +548,17 @@ impl Handle {
 
     /// How the member is; `None` once it has left.
     pub async fn status(&self) -> Option<Status> {
+        self.status_now()
+    }
+
+    /// The same for those who cannot wait; nobody has to.
+    pub(crate) fn status_now(&self) -> Option<Status> {
         self.node.status()
+    }
+
+    /// Why the member had to leave, if its journal failed.
+    pub(crate) fn failure(&self) -> Option<&JournalError> {
+        self.node.failure()
     }
 
     /// Whose handle this is.

@@ -109,11 +109,12 @@ impl Clients {
                 group.handle().id().clone(),
                 group.incarnation(),
                 group.order_word(),
+                group.began(),
                 wall_us(),
             )),
             traced: watch::Sender::new(()),
         });
-        clients.tell(&group.told_before());
+        clients.keep(&group.told_before());
         group.serve_clients(Arc::new(Port(Arc::clone(&clients))));
         clients
     }
@@ -122,6 +123,11 @@ impl Clients {
     pub fn tell(&self, events: &[Event]) {
         self.traces().take(events, wall_us());
         self.traced.send_replace(());
+        self.keep(events);
+    }
+
+    /// Keeps deliveries for those who watch.
+    fn keep(&self, events: &[Event]) {
         let mut kept = self.kept();
         for event in events {
             let mut line = Vec::new();

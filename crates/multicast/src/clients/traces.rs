@@ -22,6 +22,8 @@ pub(super) struct Traces {
     process: ProcessId,
     pub(super) incarnation: u64,
     order: &'static str,
+    /// The Lamport time with which this life began.
+    began: u64,
     /// The number of `events[0]`; the first event of a life has 1.
     first: u64,
     events: VecDeque<Traced>,
@@ -55,10 +57,16 @@ pub(super) enum Next<'t> {
 }
 
 impl Traces {
-    /// The traces of a life that begins at `at_us`, microseconds since the Unix epoch.
-    pub(super) fn new(process: ProcessId, incarnation: u64, order: &'static str, at_us: u64) -> Self {
+    /// The traces of a life that begins at the Lamport time `began` and at `at_us`, microseconds since the Unix epoch.
+    pub(super) fn new(
+        process: ProcessId,
+        incarnation: u64,
+        order: &'static str,
+        began: u64,
+        at_us: u64,
+    ) -> Self {
         let start = Traced {
-            lamport: 0,
+            lamport: began,
             at_us,
             what: What::Start,
         };
@@ -66,6 +74,7 @@ impl Traces {
             process,
             incarnation,
             order,
+            began,
             first: 1,
             events: VecDeque::from([start]),
             sent: 0,
@@ -79,10 +88,12 @@ impl Traces {
                 Event::Sent(sent) => self.broadcast(sent, at_us),
                 Event::Delivered(own) if own.own && !own.later && self.order != TOTAL => {
                     // With its sending, which is told already where sends are told.
-                    if own.sequence > self.sent {
+                    if own.incarnation == self.incarnation && own.sequence > self.sent {
                         self.broadcast(own, at_us);
                     }
                 }
+                // A durable member tells again what its application may not have taken: no event of this life.
+                Event::Delivered(delivery) if delivery.received <= self.began => {}
                 Event::Delivered(delivery) => {
                     let act = if delivery.later || delivery.own {
                         Act::DeliverLater
@@ -254,7 +265,7 @@ mod tests {
     }
 
     fn traces() -> Traces {
-        Traces::new("P1".parse().unwrap(), 1, "causal", 0)
+        Traces::new("P1".parse().unwrap(), 1, "causal", 0, 0)
     }
 
     fn told(traces: &Traces, seen: &mut u64) -> Vec<String> {
@@ -314,8 +325,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_former_life_delivered_is_no_event_of_this_one() {
+        let mut traces = Traces::new("P1".parse().unwrap(), 2, "causal", 10, 0);
+        let old = delivery("P2", 1, 9, 10);
+        let own = delivery("P1", 3, 8, 8);
+        let new = delivery("P2", 2, 11, 12);
+        traces.take(&[old, own, new].map(Event::Delivered), 7);
+        let mut seen = 0;
+        assert_eq!(
+            told(&traces, &mut seen),
+            ["1 local 10 start", "2 receive 12 text 2"]
+        );
+    }
+
+    #[test]
     fn in_total_order_the_own_delivery_is_an_event_of_its_own() {
-        let mut traces = Traces::new("P1".parse().unwrap(), 1, TOTAL, 0);
+        let mut traces = Traces::new("P1".parse().unwrap(), 1, TOTAL, 0, 0);
         let own = delivery("P1", 1, 1, 1);
         traces.take(&[Event::Sent(own.clone()), Event::Delivered(own)], 7);
         let mut seen = 1;

@@ -4,16 +4,18 @@
 //! this peer's client port. What is drawn, and how, is the page's business: `model.js` knows what happened and what
 //! happened before what, `layout.js` where it stands, `draw.js` how it looks.
 
-mod figures;
+mod vitals;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proto::net::Shutdown;
 use proto::net::web::{Asset, Page};
 use tokio::net::ToSocketAddrs;
 
-use crate::group::{Group, Handle};
+use self::vitals::Monitored;
+use crate::group::Group;
 
 const fn script(path: &'static str, body: &'static [u8]) -> Asset {
     Asset {
@@ -50,10 +52,8 @@ const ASSETS: &[Asset] = &[
 ];
 
 /// A page that listens and is not served yet.
-pub struct GroupPage {
-    page: Page,
-    handle: Handle,
-}
+#[derive(Debug)]
+pub struct GroupPage(Page);
 
 impl GroupPage {
     /// Listens for browsers at `address`; port 0 takes a free one. The group's [clients](crate::clients::Clients) must be
@@ -63,10 +63,8 @@ impl GroupPage {
     ///
     /// What the system says, for example that the address is in use.
     pub async fn bind(address: impl ToSocketAddrs, group: &Group) -> io::Result<Self> {
-        Ok(Self {
-            page: Page::bind(address, ASSETS, group.door()).await?,
-            handle: group.handle(),
-        })
+        let page = Page::bind(address, ASSETS, group.door()).await?;
+        Ok(Self(page.with_vitals(Arc::new(Monitored(group.handle())))))
     }
 
     /// Where it listens.
@@ -75,7 +73,7 @@ impl GroupPage {
     ///
     /// What the system says.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.page.local_address()
+        self.0.local_address()
     }
 
     /// Serves the page, `/metrics` and `/healthz` until `shutdown` begins.
@@ -84,9 +82,6 @@ impl GroupPage {
     ///
     /// What the system says of the listener.
     pub async fn serve(self, shutdown: Shutdown) -> io::Result<()> {
-        tokio::select! {
-            served = self.page.serve(shutdown) => served,
-            () = figures::keep(&self.handle) => Ok(()),
-        }
+        self.0.serve(shutdown).await
     }
 }

@@ -46,8 +46,18 @@ fn what_the_page_sends_is_delivered_once_at_each() {
 
 #[test]
 fn the_page_follows_members_over_their_death_and_its_own_peers() {
+    follows_over_death(&[]);
+}
+
+#[test]
+fn the_page_follows_durable_members_over_their_death() {
+    follows_over_death(&["--durable"]);
+}
+
+#[track_caller]
+fn follows_over_death(flags: &[&str]) {
     let Some(browser) = Browser::start() else { return };
-    let mut group = Group::start(&[]);
+    let mut group = Group::start(flags);
     let page = group.page(&browser, 1);
     group.plays_session(&page);
     let of =

@@ -1,24 +1,26 @@
-//! The peer's figures for Prometheus, taken from its status once a second.
+//! How the peer is, for whoever monitors it.
 
-use std::time::Duration;
+use proto::net::web::Vitals;
 
 use crate::client::Status;
 use crate::group::Handle;
 
-/// Monitoring asks every 10 to 60 s; a second old is new to it.
-const EVERY: Duration = Duration::from_secs(1);
+/// A peer that is asked how it is.
+pub(super) struct Monitored(pub(super) Handle);
 
-/// Keeps the figures up to date until the peer has left.
-pub(super) async fn keep(handle: &Handle) {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(status) = handle.status().await else {
-            // The page is served until the shutdown is through.
-            return std::future::pending().await;
-        };
-        show(&status);
+impl Vitals for Monitored {
+    fn ailment(&self) -> Option<String> {
+        if let Some(error) = self.0.failure() {
+            return Some(format!("the journal failed: {error}; hint: start the peer again"));
+        }
+        let has_left = self.0.status_now().is_none();
+        has_left.then(|| "this peer has left the group".to_owned())
+    }
+
+    fn measure(&self) {
+        if let Some(status) = self.0.status_now() {
+            show(&status);
+        }
     }
 }
 
