@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bytes::Bytes;
+use bytes::BytesMut;
 use lamport::ProcessId;
 use multicast::core::Order;
 use multicast::{Event, Group, GroupSettings, Handle, Members};
@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Joined {
     runtime: Runtime,
     handle: Handle,
-    batch: Vec<Bytes>,
+    /// The payloads of the batch, one behind the other.
+    payloads: BytesMut,
 }
 
 impl Joined {
@@ -33,7 +34,10 @@ impl Joined {
         addresses: &[SocketAddr],
         tally: Arc<Tally>,
     ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         let ids: Vec<ProcessId> = (0..MEMBERS)
             .map(|n| ProcessId::new(&name(n)))
             .collect::<Result<_, _>>()?;
@@ -42,8 +46,9 @@ impl Joined {
         let mut group = runtime.block_on(Group::join(settings))?;
         let handle = group.handle();
         runtime.spawn(async move {
-            while let Some(events) = group.next().await {
-                for event in events {
+            let mut events = Vec::new();
+            while group.next_into(&mut events).await {
+                for event in &events {
                     if let Event::Delivered(delivery) = event {
                         tally.deliver(place(&delivery.from), &delivery.data);
                     }
@@ -54,7 +59,7 @@ impl Joined {
         let joined = Self {
             runtime,
             handle,
-            batch: Vec::new(),
+            payloads: BytesMut::new(),
         };
         joined.wait_for_links()?;
         Ok(joined)
@@ -83,11 +88,12 @@ impl Joined {
     }
 
     pub(crate) fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) {
-        self.batch.push(Bytes::copy_from_slice(payload));
+        self.payloads.extend_from_slice(payload);
     }
 
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
-        let batch = std::mem::take(&mut self.batch);
+        let mut payloads = self.payloads.split().freeze();
+        let batch = std::iter::from_fn(|| (!payloads.is_empty()).then(|| payloads.split_to(PAYLOAD_BYTES)));
         self.runtime.block_on(self.handle.send_all(batch))?;
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Inbox {
 
     /// Waits until the application has taken what is there, unless that is little. Cancel safe.
     pub(crate) async fn room(&self) {
-        loop {
+        while self.is_full() {
             let mut relieved = pin!(self.relieved.notified());
             relieved.as_mut().enable();
             if !self.is_full() {

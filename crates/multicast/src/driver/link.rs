@@ -4,7 +4,7 @@
 //! connection per pair whoever starts first. A link is one task; it reads, writes and parses for its member alone.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +13,7 @@ use proto::net::{Backoff, Connection, ConnectionSettings, Dialer, OutboxLimits, 
 use proto::{LineWriter, Refusal, WireError, codes};
 use serde::Deserialize;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::handshake::{self, Hello, Side};
 use super::node::Node;
@@ -316,6 +317,8 @@ impl Links {
                 Err(error) => return self.refuse(wire, &error),
             }
         }
+        let mut heard = Instant::now();
+        let mut silence = pin!(tokio::time::sleep(LINK_SILENCE_MAX));
         loop {
             if !frames.is_empty() && !self.node.frames(member, session, &mut frames) {
                 return "this peer ends".to_owned();
@@ -324,11 +327,21 @@ impl Links {
                 return closed.to_string();
             }
             let turn = tokio::select! {
-                turn = tokio::time::timeout(LINK_SILENCE_MAX, wire.connection.turn()) => turn,
+                turn = wire.connection.turn() => turn,
                 _ = &mut *held => return "it is replaced, or this peer ends".to_owned(),
+                () = &mut silence => {
+                    // The timer is not moved at every sign of life.
+                    let until = heard + LINK_SILENCE_MAX;
+                    if until <= Instant::now() {
+                        return "it was silent for too long".to_owned();
+                    }
+                    silence.as_mut().reset(until);
+                    continue;
+                }
             };
             match turn {
-                Ok(Turn::Received(batch)) => {
+                Turn::Received(batch) => {
+                    heard = Instant::now();
                     for line in batch.lines() {
                         let read = match line {
                             Ok(line) => wire::read(line, |data| batch.share(data), &self.members),
@@ -344,14 +357,13 @@ impl Links {
                     }
                 }
                 // Frames were refused by the full outbox: a new link starts from what the member has.
-                Ok(Turn::Drained) => return "it could not keep up".to_owned(),
+                Turn::Drained => return "it could not keep up".to_owned(),
                 // The node says farewell first, then lets go of the link.
-                Ok(Turn::ShuttingDown) => {
+                Turn::ShuttingDown => {
                     let _ = tokio::time::timeout(FAREWELL_TIME, &mut *held).await;
                     return "this peer ends".to_owned();
                 }
-                Ok(Turn::Closed(closed)) => return closed.to_string(),
-                Err(_) => return "it was silent for too long".to_owned(),
+                Turn::Closed(closed) => return closed.to_string(),
             }
         }
     }

@@ -6,18 +6,21 @@
 //! ```
 //!
 //! Messages are stamped by their sender and keep their stamp when they are relayed; the rest is upkeep and carries no stamp.
-//! A message as this peer writes it is read without a general JSON parser; one written otherwise goes through serde.
+//! A message as this peer writes it is read [without a general JSON parser](message); one written otherwise goes through serde.
+
+mod message;
+mod upkeep;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::LineWriter;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::core::frame::{About, Ended, Frame, Have, Message, MessageId, Promise, Status, StreamId, Welcome};
+use self::upkeep::{StatusLine, Triple, WelcomeLine, stream_id, triple};
+use crate::core::frame::{Frame, Message, MessageId, Promise, StreamId};
 use crate::group_file::Members;
-use crate::members::{Member, MemberSet};
 
 /// Why a line is no frame.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +46,10 @@ pub(crate) fn write(line: &mut Vec<u8>, frame: &Frame, members: &Members) {
                 None => writer,
             };
             // Payloads enter as text, here or at their sender's.
-            let data = String::from_utf8_lossy(&message.data);
-            writer.text("data", &data).end();
+            match std::str::from_utf8(&message.data) {
+                Ok(data) => writer.text("data", data).end(),
+                Err(_) => writer.text("data", &String::from_utf8_lossy(&message.data)).end(),
+            }
         }
         Frame::Promise(promise) => LineWriter::upkeep(line)
             .text("event", "promise")
@@ -69,7 +74,7 @@ pub(crate) fn read(
     share: impl Fn(&[u8]) -> Bytes,
     members: &Members,
 ) -> Result<Option<Frame>, NotAFrame> {
-    if let Some(message) = read_message(line, share, members) {
+    if let Some(message) = message::read(line, share, members) {
         return Ok(Some(Frame::Data(message)));
     }
     let any: AnyLine<'_> = serde_json::from_slice(line)?;
@@ -94,59 +99,6 @@ pub(crate) fn read(
         }
         _ => return Ok(None),
     }))
-}
-
-/// Reads a message in exactly the form in which [`write`] writes one without `after` and without escapes.
-fn read_message(line: &[u8], share: impl Fn(&[u8]) -> Bytes, members: &Members) -> Option<Message> {
-    let (stamp, rest) = number(line.strip_prefix(br#"{"lamport":"#)?)?;
-    let rest = rest.strip_prefix(br#","event":"message","from":""#)?;
-    let quote = memchr::memchr(b'"', rest)?;
-    let origin = members.find(std::str::from_utf8(&rest[..quote]).ok()?)?;
-    let (incarnation, rest) = number(rest[quote..].strip_prefix(br#"","incarnation":"#)?)?;
-    let (sequence, rest) = number(rest.strip_prefix(br#","sequence":"#)?)?;
-    let data = rest.strip_prefix(br#","data":""#)?.strip_suffix(br#""}"#)?;
-    if data
-        .iter()
-        .any(|&byte| byte < b' ' || byte == b'"' || byte == b'\\')
-        || std::str::from_utf8(data).is_err()
-    {
-        return None;
-    }
-    let stream = StreamId { origin, incarnation };
-    Some(Message {
-        id: MessageId { stream, sequence },
-        stamp,
-        after: None,
-        data: share(data),
-    })
-}
-
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits == 0 || digits > 16 || (digits > 1 && text[0] == b'0') {
-        return None;
-    }
-    let value = text[..digits]
-        .iter()
-        .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
-    Some((value, &text[digits..]))
-}
-
-type Triple = (u8, u64, u64);
-
-fn triple(id: &MessageId) -> Triple {
-    (id.stream.origin.index() as u8, id.stream.incarnation, id.sequence)
-}
-
-fn member(index: u8, members: usize) -> Option<Member> {
-    (usize::from(index) < members).then(|| Member::new(usize::from(index)))
-}
-
-fn stream_id(origin: u8, incarnation: u64, members: usize) -> Option<StreamId> {
-    Some(StreamId {
-        origin: member(origin, members)?,
-        incarnation,
-    })
 }
 
 /// Any line of a member, flat.
@@ -201,146 +153,11 @@ impl AnyLine<'_> {
     }
 }
 
-/// A status; members by number, because both ends have the same list.
-#[derive(Serialize, Deserialize)]
-struct StatusLine {
-    incarnation: u64,
-    number: u64,
-    hears: u64,
-    wants: u64,
-    /// incarnation, announced, closed, horizon, sent
-    members: Vec<(u64, u64, u64, u64, u64)>,
-    streams: Vec<HaveLine>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HaveLine {
-    /// origin, incarnation
-    of: (u8, u64),
-    /// through, delivered, purged, stable, dropped, had
-    at: (u64, u64, u64, u64, u64, u64),
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lost: Vec<(u64, u64)>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    beyond: Vec<(u64, u64)>,
-    /// by, last
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<(u64, u64)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WelcomeLine {
-    incarnation: u64,
-    from: u64,
-    clock: u64,
-    delivered: Vec<Triple>,
-    former: Vec<(u64, u64)>,
-}
-
-impl From<&Status> for StatusLine {
-    fn from(status: &Status) -> Self {
-        let about = |about: &About| {
-            (
-                about.incarnation,
-                about.announced,
-                about.closed,
-                about.horizon,
-                about.sent,
-            )
-        };
-        let have = |have: &Have| HaveLine {
-            of: (have.stream.origin.index() as u8, have.stream.incarnation),
-            at: (
-                have.through,
-                have.delivered,
-                have.purged,
-                have.stable,
-                have.dropped,
-                have.had,
-            ),
-            lost: have.lost.clone(),
-            beyond: have.beyond.clone(),
-            ended: have.ended.map(|ended| (ended.by, ended.last)),
-        };
-        Self {
-            incarnation: status.incarnation,
-            number: status.number,
-            hears: status.hears.bits(),
-            wants: status.wants.bits(),
-            members: status.members.iter().map(about).collect(),
-            streams: status.streams.iter().map(have).collect(),
-        }
-    }
-}
-
-impl StatusLine {
-    fn status(self, members: usize) -> Option<Status> {
-        let all = MemberSet::all(members);
-        let about = |(incarnation, announced, closed, horizon, sent)| About {
-            incarnation,
-            announced,
-            closed,
-            horizon,
-            sent,
-        };
-        let have = |line: HaveLine| {
-            let (through, delivered, purged, stable, dropped, had) = line.at;
-            Some(Have {
-                stream: stream_id(line.of.0, line.of.1, members)?,
-                through,
-                delivered,
-                purged,
-                stable,
-                dropped,
-                had,
-                lost: line.lost,
-                beyond: line.beyond,
-                ended: line.ended.map(|(by, last)| Ended { by, last }),
-            })
-        };
-        (self.members.len() == members).then_some(())?;
-        Some(Status {
-            incarnation: self.incarnation,
-            number: self.number,
-            hears: MemberSet::from_bits(self.hears).and(all),
-            wants: MemberSet::from_bits(self.wants).and(all),
-            members: self.members.into_iter().map(about).collect(),
-            streams: self.streams.into_iter().map(have).collect::<Option<_>>()?,
-        })
-    }
-}
-
-impl From<&Welcome> for WelcomeLine {
-    fn from(welcome: &Welcome) -> Self {
-        let at = |(id, sequence): &(StreamId, u64)| (id.origin.index() as u8, id.incarnation, *sequence);
-        Self {
-            incarnation: welcome.incarnation,
-            from: welcome.from,
-            clock: welcome.clock,
-            delivered: welcome.delivered.iter().map(at).collect(),
-            former: welcome.former.clone(),
-        }
-    }
-}
-
-impl WelcomeLine {
-    fn welcome(self, members: usize) -> Option<Welcome> {
-        let at = |(origin, incarnation, sequence): Triple| {
-            Some((stream_id(origin, incarnation, members)?, sequence))
-        };
-        Some(Welcome {
-            incarnation: self.incarnation,
-            from: self.from,
-            clock: self.clock,
-            delivered: self.delivered.into_iter().map(at).collect::<Option<_>>()?,
-            former: self.former,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::frame::{About, Ended, Have, Status, Welcome};
+    use crate::members::{Member, MemberSet};
 
     fn check(frame: Frame) {
         let members = Members::builtin();
