@@ -310,9 +310,10 @@ impl Links {
         session: u64,
         held: &mut oneshot::Receiver<()>,
     ) -> String {
+        let mut reader = wire::Reader::default();
         let mut frames = Vec::new();
         for line in std::mem::take(&mut wire.lines) {
-            match wire::read(&line, |data| line.slice_ref(data), &self.members) {
+            match reader.read(&line, |data| line.slice_ref(data), &self.members) {
                 Ok(frame) => frames.extend(frame),
                 Err(error) => return self.refuse(wire, &error),
             }
@@ -344,7 +345,7 @@ impl Links {
                     heard = Instant::now();
                     for line in batch.lines() {
                         let read = match line {
-                            Ok(line) => wire::read(line, |data| batch.share(data), &self.members),
+                            Ok(line) => reader.read(line, |data| batch.share(data), &self.members),
                             Err(error) => {
                                 wire.refuse(&WireError::from(error));
                                 return error.to_string();

@@ -68,15 +68,28 @@ pub(crate) fn write(line: &mut Vec<u8>, frame: &Frame, members: &Members) {
     }
 }
 
-/// Reads a line. `None` for upkeep of the connection and for events that a later version may bring.
-pub(crate) fn read(
-    line: &[u8],
-    share: impl Fn(&[u8]) -> Bytes,
-    members: &Members,
-) -> Result<Option<Frame>, NotAFrame> {
-    if let Some(message) = message::read(line, share, members) {
-        return Ok(Some(Frame::Data(message)));
+/// Reads the lines of one link.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    familiar: message::Familiar,
+}
+
+impl Reader {
+    /// Reads a line. `None` for upkeep of the connection and for events that a later version may bring.
+    pub(crate) fn read(
+        &mut self,
+        line: &[u8],
+        share: impl Fn(&[u8]) -> Bytes,
+        members: &Members,
+    ) -> Result<Option<Frame>, NotAFrame> {
+        match self.familiar.read(line, share, members) {
+            Some(message) => Ok(Some(Frame::Data(message))),
+            None => read_any(line, members),
+        }
     }
+}
+
+fn read_any(line: &[u8], members: &Members) -> Result<Option<Frame>, NotAFrame> {
     let any: AnyLine<'_> = serde_json::from_slice(line)?;
     let event = any.event.as_deref().unwrap_or_default();
     Ok(Some(match event {
@@ -164,8 +177,12 @@ mod tests {
         let mut line = Vec::new();
         write(&mut line, &frame, &members);
         assert_eq!(line.pop(), Some(b'\n'));
-        let read = read(&line, Bytes::copy_from_slice, &members).unwrap();
-        assert_eq!(read, Some(frame), "{}", String::from_utf8_lossy(&line));
+        let mut reader = Reader::default();
+        // The second time it is familiar.
+        for _ in 0..2 {
+            let read = reader.read(&line, Bytes::copy_from_slice, &members).unwrap();
+            assert_eq!(read.as_ref(), Some(&frame), "{}", String::from_utf8_lossy(&line));
+        }
     }
 
     fn message(data: &'static str, after: Option<Arc<[MessageId]>>) -> Message {
@@ -243,13 +260,16 @@ mod tests {
     #[test]
     fn another_writing_of_the_same_message_is_read_too() {
         let line = br#"{ "event":"message", "data":"Ol\u00e1", "from":"P2","extra":{"a":[1]}, "sequence":9,"incarnation":3,"lamport":41}"#;
-        let read = read(line, Bytes::copy_from_slice, &Members::builtin()).unwrap();
+        let read = Reader::default()
+            .read(line, Bytes::copy_from_slice, &Members::builtin())
+            .unwrap();
         assert_eq!(read, Some(Frame::Data(message("Olá", None))));
     }
 
     #[test]
     fn what_is_no_frame_is_refused_or_ignored() {
-        let check = |line: &str| read(line.as_bytes(), Bytes::copy_from_slice, &Members::builtin());
+        let check =
+            |line: &str| Reader::default().read(line.as_bytes(), Bytes::copy_from_slice, &Members::builtin());
         assert!(matches!(check(r#"{"event":"ping"}"#), Ok(None)));
         let stranger =
             r#"{"lamport":1,"event":"message","from":"P9","incarnation":1,"sequence":1,"data":"x"}"#;
