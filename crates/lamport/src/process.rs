@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// Longest process identity, in bytes of UTF-8.
 pub const PROCESS_ID_BYTES_MAX: usize = 64;
@@ -13,9 +13,10 @@ pub const PROCESS_ID_BYTES_MAX: usize = 64;
 ///
 /// One to [`PROCESS_ID_BYTES_MAX`] bytes, without white space or control characters. Identities are ordered by
 /// length first and then by their bytes, so that `P2` comes before `P10`: the order that breaks ties between equal
-/// Lamport times is the one a person expects. Cloning is cheap.
+/// Lamport times is the one a person expects. Cloning is cheap: of a
+/// short identity it is a copy, without a count that all its holders would share.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ProcessId(Arc<str>);
+pub struct ProcessId(SmolStr);
 
 /// Why a text is no process identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
