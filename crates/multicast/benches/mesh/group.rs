@@ -34,10 +34,7 @@ impl Joined {
         addresses: &[SocketAddr],
         tally: Arc<Tally>,
     ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ids: Vec<ProcessId> = (0..MEMBERS)
             .map(|n| ProcessId::new(&name(n)))
             .collect::<Result<_, _>>()?;
