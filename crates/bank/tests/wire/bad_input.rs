@@ -1,17 +1,20 @@
 //! Nonsense over the wire, before the login and after it: each with its exact code, nothing lost, and the bank lives.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::bank::{Opening, RealBank, Subject};
 use crate::support::line::{PIN, Wire};
+use crate::support::toy::{Plant, Toy};
 
 /// A bank and whether the connection is logged in: most nonsense is told the same before and after.
 fn both(check: impl Fn(&mut Wire, bool)) {
     let opening = Opening::new(2, 10_000);
-    let bank = RealBank::start(&opening);
+    both_at(&RealBank::start(&opening), &opening, check);
+}
+
+fn both_at(bank: &impl Subject, opening: &Opening, check: impl Fn(&mut Wire, bool)) {
     check(&mut Wire::open(bank.address().get()).unwrap(), false);
     check(
         &mut Wire::login(bank.address().get(), &opening.accounts[0]).unwrap(),
@@ -28,20 +31,95 @@ fn both(check: impl Fn(&mut Wire, bool)) {
 /// Sends bytes and demands an error event with this code, or a reply with this id and code.
 #[track_caller]
 fn check(wire: &mut Wire, bytes: &[u8], id: Option<u64>, code: &str) {
-    wire.send_raw(bytes).unwrap();
-    let said = wire.read().unwrap();
-    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
-    match id {
-        Some(id) => {
-            assert_eq!(said["error"]["code"], code, "{start}: {said}");
-            assert_eq!(said["id"], id, "{start}: {said}");
-        }
-        None => {
-            assert_eq!(said["event"], "error", "{start}: {said}");
-            assert_eq!(said["code"], code, "{start}: {said}");
-        }
+    if let Err(otherwise) = told(wire, bytes, id, code) {
+        panic!("{otherwise}");
     }
-    assert!(said["lamport"].as_u64().is_some(), "{start}: {said}");
+}
+
+/// What was told otherwise.
+fn told(wire: &mut Wire, bytes: &[u8], id: Option<u64>, code: &str) -> Result<(), String> {
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
+    let said = wire
+        .send_raw(bytes)
+        .and_then(|()| wire.read())
+        .map_err(|error| format!("{start}: {error} instead of {code}"))?;
+    let as_expected = match id {
+        Some(id) => said["error"]["code"] == code && said["id"] == id,
+        None => said["event"] == "error" && said["code"] == code,
+    };
+    if as_expected && said["lamport"].is_u64() {
+        Ok(())
+    } else {
+        Err(format!("{start}: {said} instead of {code} for {id:?}"))
+    }
+}
+
+/// One line of each kind of nonsense, with the id and the code that it is answered with on any connection.
+const TABLE: [(&[u8], Option<u64>, &str); 16] = [
+    (b"{\"id\":1,\"op\":\"\xff\xfe\"}\n", None, "invalid_utf8"),
+    (b"hello\n", None, "invalid_json"),
+    (b"[1,2]\n", None, "invalid_json"),
+    (b"{\"id\":1,\"op\":\"balance\"\n", None, "invalid_json"),
+    (
+        b"{\"id\":1,\"id\":2,\"op\":\"balance\"}\n",
+        None,
+        "duplicate_field",
+    ),
+    (
+        b"{\"id\":3,\"op\":\"balance\",\"op\":\"balance\"}\n",
+        Some(3),
+        "duplicate_field",
+    ),
+    (b"{\"id\":4,\"op\":5}\n", Some(4), "invalid_field"),
+    (
+        b"{\"id\":5,\"op\":\"login\",\"account\":1111111111,\"pin\":\"1234\"}\n",
+        Some(5),
+        "invalid_field",
+    ),
+    (
+        b"{\"id\":6,\"op\":\"login\",\"account\":\"1\"}\n",
+        Some(6),
+        "missing_field",
+    ),
+    (b"{\"id\":7}\n", Some(7), "missing_field"),
+    (b"{\"op\":\"balance\"}\n", None, "missing_field"),
+    (b"{\"id\":-1,\"op\":\"balance\"}\n", None, "invalid_field"),
+    (b"{\"id\":1.5,\"op\":\"balance\"}\n", None, "invalid_field"),
+    (b"{\"id\":8,\"op\":\"fly\"}\n", Some(8), "unknown_operation"),
+    (
+        b"{\"lamport\":-1,\"id\":9,\"op\":\"balance\"}\n",
+        Some(9),
+        "invalid_stamp",
+    ),
+    (
+        b"{\"lamport\":9007199254740991,\"id\":10,\"op\":\"balance\"}\n",
+        Some(10),
+        "clock_leap",
+    ),
+];
+
+#[test]
+fn every_kind_of_nonsense_has_its_code() {
+    both(|wire, _| {
+        for (bytes, id, code) in TABLE {
+            check(wire, bytes, id, code);
+        }
+    });
+}
+
+/// The toy takes whatever is an object for a request and ends the connection at anything else.
+#[test]
+fn control_of_nonsense() {
+    let opening = Opening::new(2, 10_000);
+    let toy = Toy::start(&opening, Plant::Nothing);
+    let found = std::cell::Cell::new(0);
+    both_at(&toy, &opening, |_, _| {
+        for (bytes, id, code) in TABLE {
+            let mut wire = Wire::open(toy.address().get()).unwrap();
+            found.set(found.get() + usize::from(told(&mut wire, bytes, id, code).is_err()));
+        }
+    });
+    assert_eq!(found.get(), 2 * TABLE.len());
 }
 
 #[test]
@@ -54,7 +132,6 @@ fn broken_framing_is_told_and_the_connection_goes_on() {
             None,
             "line_too_long",
         );
-        check(wire, b"{\"id\":1,\"op\":\"\xff\xfe\"}\n", None, "invalid_utf8");
         let deep = 1_000.min(line_max / 2 - 100);
         let nested = [
             b"{\"id\":1,\"op\":\"balance\",\"x\":".as_slice(),
@@ -63,9 +140,6 @@ fn broken_framing_is_told_and_the_connection_goes_on() {
             b"}\n",
         ];
         check(wire, &nested.concat(), None, "too_deep");
-        check(wire, b"hello\n", None, "invalid_json");
-        check(wire, b"[1,2]\n", None, "invalid_json");
-        check(wire, b"{\"id\":1,\"op\":\"balance\"\n", None, "invalid_json");
         // Blank lines and carriage returns mean nothing.
         wire.send_raw(b"\n\r\n  \r\n").unwrap();
         let code = if logged_in { "ok" } else { "not_logged_in" };
@@ -107,36 +181,6 @@ fn who_does_not_speak_the_protocol_is_closed_after_several_lines() {
 #[test]
 fn wrong_fields_are_told_with_the_request_s_id() {
     both(|wire, logged_in| {
-        check(
-            wire,
-            b"{\"id\":1,\"id\":2,\"op\":\"balance\"}\n",
-            None,
-            "duplicate_field",
-        );
-        check(
-            wire,
-            b"{\"id\":3,\"op\":\"balance\",\"op\":\"balance\"}\n",
-            Some(3),
-            "duplicate_field",
-        );
-        check(wire, b"{\"id\":4,\"op\":5}\n", Some(4), "invalid_field");
-        check(
-            wire,
-            b"{\"id\":5,\"op\":\"login\",\"account\":1111111111,\"pin\":\"1234\"}\n",
-            Some(5),
-            "invalid_field",
-        );
-        check(
-            wire,
-            b"{\"id\":6,\"op\":\"login\",\"account\":\"1\"}\n",
-            Some(6),
-            "missing_field",
-        );
-        check(wire, b"{\"id\":7}\n", Some(7), "missing_field");
-        check(wire, b"{\"op\":\"balance\"}\n", None, "missing_field");
-        check(wire, b"{\"id\":-1,\"op\":\"balance\"}\n", None, "invalid_field");
-        check(wire, b"{\"id\":1.5,\"op\":\"balance\"}\n", None, "invalid_field");
-        check(wire, b"{\"id\":8,\"op\":\"fly\"}\n", Some(8), "unknown_operation");
         check(wire, b"{\"id\":9,\"op\":\"\"}\n", Some(9), "unknown_operation");
         if !logged_in {
             for op in [
@@ -267,36 +311,4 @@ fn who_does_not_log_in_is_closed() {
     assert!(wire.read().is_err());
     assert!(began.elapsed() < Duration::from_secs(5));
     Wire::login(bank.address().get(), &opening.accounts[0]).unwrap();
-}
-
-#[test]
-fn connections_are_bounded_and_abrupt_ends_leave_nothing_behind() {
-    let opening = Opening::new(1, 10_000);
-    let flags = [
-        "--pin-cost",
-        "least",
-        "--connections-max",
-        "50",
-        "--connections-per-address-max",
-        "20",
-    ];
-    let bank = RealBank::with_flags(Some(&opening), &flags);
-    let to = bank.address().get();
-    let held: Vec<Wire> = (0..20).map(|_| Wire::open(to).unwrap()).collect();
-    let refused = std::panic::catch_unwind(|| Wire::open(to));
-    assert!(
-        refused.is_err(),
-        "the 21st connection from one address was greeted"
-    );
-    Wire::open_from(Ipv4Addr::new(127, 0, 0, 9), to).unwrap();
-    drop(held);
-    // Every one of them makes room for the next: 2,000 abrupt ends later there still is.
-    let mut opened = 0;
-    let began = Instant::now();
-    while opened < 2_000 && began.elapsed() < Duration::from_secs(60) {
-        // The bank may not have noticed yet that the one before is gone.
-        opened += usize::from(std::panic::catch_unwind(|| Wire::open(to).unwrap().cut()).is_ok());
-    }
-    assert_eq!(opened, 2_000);
-    Wire::login(to, &opening.accounts[0]).unwrap();
 }

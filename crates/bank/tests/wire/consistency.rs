@@ -127,12 +127,13 @@ fn wrong_totals(
                 scope.spawn(move || -> io::Result<()> {
                     let mut wires = connect_all(&address, opening)?;
                     while left
-                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                            left.checked_sub(READINGS_PER_STATEMENT)
+                        })
                         .is_ok()
                     {
-                        if read_total(&mut wires)? != Some(opening.total()) {
-                            wrong.fetch_add(1, Ordering::Relaxed);
-                        }
+                        let found = wrong_readings(&mut wires, READINGS_PER_STATEMENT, opening.total())?;
+                        wrong.fetch_add(found, Ordering::Relaxed);
                     }
                     Ok(())
                 })
@@ -145,35 +146,57 @@ fn wrong_totals(
     })
 }
 
-/// What all accounts held together at one entry; nothing if a statement does not reach back to it.
-fn read_total(wires: &mut BTreeMap<String, Wire>) -> io::Result<Option<i64>> {
+/// Readings whose statements are asked for together.
+const READINGS_PER_STATEMENT: usize = 20;
+
+/// Takes `count` readings one after the other; how many of them do not add up to `total`, or say of an account what its
+/// statement does not.
+///
+/// The statements are what costs, so one of each account is asked for after a few readings: it reaches back to all of
+/// them.
+fn wrong_readings(wires: &mut BTreeMap<String, Wire>, count: usize, total: i64) -> io::Result<usize> {
     let none = json!({});
-    wires
-        .values_mut()
-        .try_for_each(|wire| wire.send("balance", &none))?;
-    let mut latest = 0;
-    for wire in wires.values_mut() {
-        let holds = wire.answer()?.map_err(io::Error::other)?;
-        latest = latest.max(holds["entry"].as_u64().unwrap_or(0));
-    }
-    // Few entries came meanwhile; where there were more, a longer statement has them.
-    wires
-        .values_mut()
-        .try_for_each(|wire| wire.send("statement", &json!({"limit": 6})))?;
-    let mut total = Some(0);
-    for wire in wires.values_mut() {
-        let mut held = held_at(&wire.answer()?.map_err(io::Error::other)?, latest);
-        if held.is_none() {
-            held = held_at(
-                &wire
-                    .ask("statement", &json!({"limit": 300}))?
-                    .map_err(io::Error::other)?,
-                latest,
-            );
+    let mut readings = Vec::new();
+    for _ in 0..count {
+        wires
+            .values_mut()
+            .try_for_each(|wire| wire.send("balance", &none))?;
+        let mut told = Vec::new();
+        for wire in wires.values_mut() {
+            let holds = wire.answer()?.map_err(io::Error::other)?;
+            told.push((holds["entry"].as_u64().unwrap_or(0), cents(&holds["balance"])));
         }
-        total = total.zip(held).map(|(total, held)| total + held);
+        readings.push(told);
     }
-    Ok(total)
+    let mut pages = Vec::new();
+    let first = latest_of(&readings[0]);
+    for limit in [40, 300] {
+        if pages.iter().any(|page| held_at(page, first).is_none()) {
+            pages.clear();
+        }
+        if pages.is_empty() {
+            wires
+                .values_mut()
+                .try_for_each(|wire| wire.send("statement", &json!({"limit": limit})))?;
+            for wire in wires.values_mut() {
+                pages.push(wire.answer()?.map_err(io::Error::other)?);
+            }
+        }
+    }
+    let adds_up = |told: &Vec<(u64, i64)>| {
+        let held = pages.iter().map(|page| held_at(page, latest_of(told)));
+        let as_stated = told
+            .iter()
+            .zip(&pages)
+            .all(|(&(entry, balance), page)| held_at(page, entry) == Some(balance));
+        as_stated && held.sum::<Option<i64>>() == Some(total)
+    };
+    Ok(readings.iter().filter(|told| !adds_up(told)).count())
+}
+
+/// The latest entry that a reading knows of.
+fn latest_of(told: &[(u64, i64)]) -> u64 {
+    told.iter().map(|&(entry, _)| entry).max().unwrap_or(0)
 }
 
 /// What the statement says the account held at that entry.

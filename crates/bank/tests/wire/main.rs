@@ -7,8 +7,8 @@
 //!
 //! ```text
 //! cargo test -p bank --test wire                                  the quick sizes
-//! ANTES_SLOW=1 cargo test -p bank --release --test wire           200 cycles of kill -9, 100 of SIGTERM
-//! ANTES_SLOW=1 ANTES_CYCLES=1000 cargo test -p bank --release --test wire kill     the long run
+//! ANTES_SLOW=1 cargo test -p bank --profile slow-tests --test wire       200 cycles of kill -9, 100 of SIGTERM
+//! ANTES_CYCLES=1000 cargo test -p bank --profile slow-tests --test wire kill_loses -- --nocapture     the long run
 //! ANTES_SEED=7 cargo test -p bank --test wire NAME                repeats a run's random choices
 //! ```
 
@@ -17,6 +17,7 @@
 mod amounts;
 mod atm;
 mod bad_input;
+mod connections;
 mod consistency;
 mod crashes;
 mod keys;

@@ -18,6 +18,9 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// How long a bank may take to end after SIGTERM.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
+/// The smallest segments there are: less to be zeroed at every start, and more changes from one to the next.
+const SEGMENT_BYTES: &str = "1";
+
 /// A bank under test.
 pub(crate) trait Subject {
     /// Where it listens, shared with whoever loads it; a restart may change it.
@@ -127,6 +130,11 @@ impl RealBank {
         self.place.path().join("data")
     }
 
+    /// Its process, while it runs.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     fn restart(&mut self) {
         let (child, address) = spawn(&self.place, &self.flags, self.starts);
         self.starts += 1;
@@ -190,7 +198,15 @@ fn spawn(place: &TempDir, flags: &[String], start: usize) -> (Child, SocketAddr)
     let log_path = place.path().join(format!("log-{start}"));
     let log = File::create(&log_path).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_bank"))
-        .args(["--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "warn",
+            "--segment-bytes",
+            SEGMENT_BYTES,
+            "--data",
+        ])
         .arg(place.path().join("data"))
         .args(flags)
         .stdin(Stdio::null())

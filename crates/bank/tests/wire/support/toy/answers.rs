@@ -77,10 +77,12 @@ impl Shared {
         let known = self.opening.accounts.contains(&account);
         let place = (account.clone(), from.filter(|_| self.plant != Plant::LocksOut));
         let wrong_before = self.wrong_pins.lock().unwrap().get(&place).copied().unwrap_or(0);
-        if wrong_before >= WRONG_PINS_MAX && self.plant != Plant::NeverLimits {
+        let limits = !matches!(self.plant, Plant::NeverLimits | Plant::ChecksPinsUnderTheLock);
+        if wrong_before >= WRONG_PINS_MAX && limits {
             return Err("rate_limited");
         }
         if known || self.plant != Plant::TellsUnknownAccounts {
+            let _held = (self.plant == Plant::ChecksPinsUnderTheLock).then(|| self.state.lock().unwrap());
             thread::sleep(LOGIN_TAKES);
         }
         if !known || request["pin"] != PIN {

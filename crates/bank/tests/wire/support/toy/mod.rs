@@ -44,10 +44,14 @@ pub(crate) enum Plant {
     TakesAnyAmount,
     /// An unknown account is refused faster than a wrong PIN.
     TellsUnknownAccounts,
+    /// A request that is received does not move the clock.
+    SkipsReceives,
     /// A crash sets the clock back to zero.
     RepeatsStamps,
     /// Wrong PINs are never limited.
     NeverLimits,
+    /// Nobody moves money while a PIN is checked, and wrong ones are never limited.
+    ChecksPinsUnderTheLock,
     /// Wrong PINs from one address lock the account for all.
     LocksOut,
 }
@@ -173,14 +177,16 @@ impl Shared {
         }
         for line in BufReader::new(stream).lines() {
             let Ok(Ok(request)) = line.map(|line| serde_json::from_str::<Value>(&line)) else {
+                let _ = writer.shutdown(Shutdown::Both);
                 return;
             };
             let Some(outcome) = self.answer(&request, &mut session, from, life) else {
                 return;
             };
+            let ticks = if self.plant == Plant::SkipsReceives { 1 } else { 2 };
             let time = {
                 let mut state = self.state.lock().unwrap();
-                state.time = state.time.max(request["lamport"].as_u64().unwrap_or(0)) + 2;
+                state.time = state.time.max(request["lamport"].as_u64().unwrap_or(0)) + ticks;
                 state.time
             };
             let reply = match outcome {
