@@ -12,6 +12,15 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest WebSocket message of a page, in bytes: one line and its newline.
 pub const WEB_LINE_BYTES_MAX: usize = LINE_BYTES_MAX + 1;
 
+/// HTTP connections of a page at once: a browser opens six. WebSockets count as connections of the service.
+pub const WEB_CONNECTIONS_MAX: usize = 256;
+
+/// How long an HTTP connection may take to send the head of a request, or to think of another one.
+pub const WEB_HEADER_MAX: Duration = Duration::from_secs(10);
+
+/// How long a request that is being answered may take to end at a shutdown.
+pub const WEB_GRACE: Duration = Duration::from_secs(1);
+
 /// Deepest nesting of objects and arrays in a line. Ours are flat; the rest is room for unknown fields.
 pub const DEPTH_MAX: usize = 32;
 

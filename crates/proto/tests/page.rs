@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{SinkExt, StreamExt};
+use proto::limits;
 use proto::net::web::{Asset, Page, Vitals};
 use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -205,4 +206,52 @@ async fn foreign_origins_and_binary_messages_are_refused() {
         panic!("it is told why")
     };
     assert_eq!(u16::from(frame.code), 1003, "unsupported data");
+}
+
+/// Strangers that send nothing, half a line, or half a head.
+async fn strangers(address: SocketAddr) -> Vec<TcpStream> {
+    let mut strangers = Vec::new();
+    for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: "] {
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        stranger.write_all(sent.as_bytes()).await.unwrap();
+        strangers.push(stranger);
+    }
+    strangers
+}
+
+#[tokio::test]
+async fn half_a_request_holds_up_no_shutdown() {
+    let running = start().await;
+    let _strangers = strangers(running.address).await;
+    // All are accepted before this one is.
+    assert!(
+        get(running.address, "/", &running.address.to_string())
+            .await
+            .ends_with("hello")
+    );
+    running.shutdown.begin();
+    running.page.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn half_a_request_is_not_waited_for_and_so_many_are_too_many() {
+    let running = start().await;
+    let host = running.address.to_string();
+    let mut all = Vec::new();
+    while all.len() < limits::WEB_CONNECTIONS_MAX {
+        all.extend(strangers(running.address).await);
+    }
+    // One more than the places is closed without a word.
+    let mut response = String::new();
+    let mut beyond = TcpStream::connect(running.address).await.unwrap();
+    let _ = beyond
+        .write_all(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+        .await;
+    let closed = beyond.read_to_string(&mut response).await;
+    assert!(closed.is_err() || response.is_empty(), "{response}");
+    // In their time all of them are gone; hyper tells some of them why.
+    for stranger in &mut all {
+        let _ = stranger.read_to_end(&mut Vec::new()).await;
+    }
+    assert!(get(running.address, "/", &host).await.ends_with("hello"));
 }

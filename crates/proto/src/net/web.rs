@@ -13,6 +13,7 @@
 
 mod bridge;
 mod guard;
+mod http;
 
 use std::fmt;
 use std::io;
@@ -152,12 +153,8 @@ impl Page {
         let router = router
             .layer(middleware::from_fn_with_state(listens_on, guard::guard))
             .with_state(site);
-        axum::serve(
-            self.listener,
-            router.into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(async move { shutdown.begun().await })
-        .await
+        http::serve(self.listener, router, shutdown).await;
+        Ok(())
     }
 }
 
