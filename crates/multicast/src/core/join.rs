@@ -158,8 +158,8 @@ impl Peer {
         let streams = &mut self.origins[id.origin.index()].streams;
         let index = streams.partition_point(|stream| stream.id < id);
         streams.insert(index, Stream::new(id, 0, members));
-        if self.settings.order == Order::Total {
-            self.end_unnamed(id.origin);
+        if self.settings.order == Order::Total && id.origin == self.settings.me {
+            self.end_unnamed();
         }
         Some(index)
     }
@@ -302,23 +302,20 @@ impl Peer {
             });
         }
         self.origins[me.index()].announced = self.incarnation;
-        self.end_unnamed(me);
+        self.end_unnamed();
     }
 
-    /// A member's announcement names the ends of all its former streams that anybody knew of. One that turns up after it was
-    /// empty everywhere when its successor was greeted, and so it stays.
-    fn end_unnamed(&mut self, origin: Member) {
-        let origin = &mut self.origins[origin.index()];
-        if origin.announced != origin.incarnation {
+    /// The announcement names the ends of all former lives that anybody knew of. One that turns up later was empty everywhere when
+    /// this life was greeted, and so it stays.
+    fn end_unnamed(&mut self) {
+        let (me, by) = (self.settings.me, self.incarnation);
+        let own = &mut self.origins[me.index()];
+        if own.announced != by {
             return;
         }
-        let former = origin
-            .streams
-            .iter_mut()
-            .filter(|stream| stream.id.incarnation < origin.incarnation);
+        let former = own.streams.iter_mut().filter(|stream| stream.id.incarnation < by);
         for stream in former.filter(|stream| stream.ended.is_none() && stream.top() == 0) {
-            // Any end that was told overrules this one.
-            stream.ended = Some(Ended { by: 0, last: 0 });
+            stream.ended = Some(Ended { by, last: 0 });
         }
     }
 
