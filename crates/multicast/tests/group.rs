@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lamport::ProcessId;
+use multicast::client::Status;
 use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order};
 use tokio::time::timeout;
 
@@ -60,6 +61,21 @@ async fn linked(group: &Group) {
     })
     .await
     .expect("the members link up");
+}
+
+/// Waits until a link to the member with this number was refused.
+async fn refused(group: &Group, member: usize) -> Status {
+    let handle = group.handle();
+    let asked = async {
+        loop {
+            let status = handle.status().await.unwrap();
+            if status.members[member].refused.is_some() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, asked).await.expect("the member is refused")
 }
 
 /// The next `count` deliveries.
@@ -205,7 +221,10 @@ async fn members_without_the_secret_are_refused_and_nobodys_clock_moves() {
         .await
         .unwrap();
     two.handle().send("let me in").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Who dials hears the other's proof first, and refuses it.
+    let status = refused(&two, 0).await;
+    let why = status.members[0].refused.as_deref().unwrap();
+    assert!(why.starts_with("wrong_secret"), "{why}");
     let status = one.handle().status().await.unwrap();
     assert_eq!((status.lamport, status.delivered), (Some(0), Some(0)));
     assert_eq!(status.members[1].state.as_deref(), Some("down"));

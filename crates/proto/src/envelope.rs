@@ -70,7 +70,7 @@ pub trait OpenRequest {
 /// `duplicate_field`, `invalid_field`, `invalid_stamp`, `missing_field` (no `id`).
 pub fn parse<'a, T: Deserialize<'a> + OpenRequest>(line: &'a [u8]) -> Result<Option<T>, Refusal> {
     let text = checked_text(line)?;
-    let request: T = serde_json::from_str(text).map_err(|error| refuse_unreadable(text, &error))?;
+    let request: T = read(text)?;
     match (request.lamport(), request.id()) {
         (StampField::Invalid, _) => Err(Refusal::of(
             &request,
@@ -94,6 +94,20 @@ pub fn parse<'a, T: Deserialize<'a> + OpenRequest>(line: &'a [u8]) -> Result<Opt
         )),
         (StampField::Absent | StampField::Time(_), IdField::Id(_)) => Ok(Some(request)),
     }
+}
+
+/// Reads one line as a flat object of another kind than a request, such as what the members of a group say to each other.
+///
+/// # Errors
+///
+/// A [`Refusal`] with the first of these codes that applies: `invalid_utf8`, `too_deep`, `invalid_json`,
+/// `duplicate_field`, `invalid_field`, `missing_field`.
+pub fn parse_object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, Refusal> {
+    read(checked_text(line)?)
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|error| refuse_unreadable(text, &error))
 }
 
 fn is_pong(text: &str) -> bool {
@@ -150,9 +164,11 @@ fn refuse_unreadable(text: &str, error: &serde_json::Error) -> Refusal {
         id: IdField::Absent,
     });
     let message = error.to_string();
-    // Serde's own words in `de::Error::duplicate_field`; a test holds it to them.
+    // Serde's own words in `de::Error::duplicate_field` and `missing_field`; tests hold it to them.
     let code = if message.starts_with("duplicate field") {
         codes::DUPLICATE_FIELD
+    } else if message.starts_with("missing field") {
+        codes::MISSING_FIELD
     } else {
         codes::INVALID_FIELD
     };

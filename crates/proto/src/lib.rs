@@ -30,6 +30,7 @@ mod writer;
 
 pub use envelope::{
     Greeting, IdField, Incoming, OpenRequest, Refusal, ReplyError, StampField, Text, parse, parse_incoming,
+    parse_object,
 };
 pub use error::{Code, ToldError, WireError, codes};
 pub use frame::{Batch, FrameError, LineDecoder, Lines};

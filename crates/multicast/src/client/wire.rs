@@ -181,6 +181,9 @@ pub struct MemberStatus {
     pub state: Option<String>,
     /// Which life of it is known.
     pub incarnation: Option<u64>,
+    /// Why there is no link to it, if one of the two refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Milliseconds since something was heard of it.
     pub heard_ms: Option<u64>,
     /// Messages kept here that it is not known to have.

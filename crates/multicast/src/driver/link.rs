@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use proto::net::{Backoff, Connection, ConnectionSettings, Dialer, OutboxLimits, Shutdown, Turn};
-use proto::{LineWriter, Refusal, WireError, codes};
+use proto::{FrameError, LineWriter, Refusal, WireError, codes};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::handshake::{self, Hello, Side};
 use super::node::Node;
-use super::wire::{self, NotAFrame};
+use super::wire;
 use crate::core::Order;
 use crate::group_file::Members;
 use crate::limits::{
@@ -157,6 +157,12 @@ impl Links {
             }
             Ok(Ok(None)) | Err(_) => {}
             Ok(Err(error)) => {
+                let claimed = proto::parse_object::<Hello>(&first).ok();
+                let claimed = claimed.and_then(|hello| self.members.find(&hello.id));
+                if let Some(member) = claimed.filter(|member| *member != self.me) {
+                    self.node
+                        .not_linked(member, format!("{}: {}", error.code, error.message));
+                }
                 tracing::warn!(%peer, code = %error.code, "refused a member: {}; hint: {}", error.message, error.hint.as_deref().unwrap_or("none"));
                 wire.refuse(&error);
                 wire.connection.finish().await;
@@ -166,12 +172,7 @@ impl Links {
 
     /// The acceptor's side of the handshake.
     async fn welcome(&self, wire: &mut Wire, first: &[u8]) -> Result<Option<(Member, u64)>, WireError> {
-        let theirs: Hello = serde_json::from_slice(first).map_err(|error| {
-            WireError::new(
-                codes::INVALID_FIELD,
-                format!("the hello is not understood: {error}"),
-            )
-        })?;
+        let theirs = read_hello(first)?;
         let mut ours = self.hello()?;
         handshake::compare(&theirs, &ours)?;
         let member = self.member(&theirs)?;
@@ -183,12 +184,8 @@ impl Links {
         let Some(answer) = wire.line().await else {
             return Ok(None);
         };
-        let word: Word<'_> = serde_json::from_slice(&answer).map_err(|error| {
-            WireError::new(
-                codes::INVALID_JSON,
-                format!("the proof is not understood: {error}"),
-            )
-        })?;
+        let word: Word<'_> =
+            proto::parse_object(&answer).map_err(|refusal| refusal.error.with_hint(HELLO_HINT))?;
         let right = handshake::proof(self.secret.as_deref(), Side::Dialler, &theirs, &ours);
         if word.op.as_deref() != Some("proof") || !handshake::proves(&word.proof, &right) {
             return Err(wrong_secret(&theirs.id));
@@ -222,7 +219,7 @@ impl Links {
                 let incarnation = self
                     .introduce(&mut wire, member)
                     .await
-                    .map_err(|error| (error.message.to_string(), error.hint.map(|hint| hint.to_string())))?;
+                    .map_err(|error| (what_was_wrong(&error), error.hint.map(|hint| hint.to_string())))?;
                 Ok((wire, incarnation))
             };
             let attempt = tokio::select! {
@@ -236,6 +233,7 @@ impl Links {
                     Arc::clone(&self).run(wire, member, incarnation).await;
                 }
                 Err((error, hint)) if error != told => {
+                    self.node.not_linked(member, error.clone());
                     tracing::info!(member = %id, address = %dialer, "not connected: {error}{}", hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default());
                     told = error;
                 }
@@ -259,12 +257,7 @@ impl Links {
         wire.say(|line| write_hello(line.text("op", "peer"), &ours));
         let answer = wire.line().await.ok_or_else(lost)?;
         told_error(&answer)?;
-        let theirs: Hello = serde_json::from_slice(&answer).map_err(|error| {
-            WireError::new(
-                codes::INVALID_FIELD,
-                format!("the hello is not understood: {error}"),
-            )
-        })?;
+        let theirs = read_hello(&answer)?;
         handshake::compare(&theirs, &ours)?;
         if self.member(&theirs)? != member {
             let (wanted, found) = (self.members.id(member), &theirs.id);
@@ -315,7 +308,7 @@ impl Links {
         for line in std::mem::take(&mut wire.lines) {
             match reader.read(&line, |data| line.slice_ref(data), &self.members) {
                 Ok(frame) => frames.extend(frame),
-                Err(error) => return self.refuse(wire, &error),
+                Err(error) => return self.refuse(wire, member, &error),
             }
         }
         let mut heard = Instant::now();
@@ -346,14 +339,12 @@ impl Links {
                     for line in batch.lines() {
                         let read = match line {
                             Ok(line) => reader.read(line, |data| batch.share(data), &self.members),
-                            Err(error) => {
-                                wire.refuse(&WireError::from(error));
-                                return error.to_string();
-                            }
+                            Err(error) => Err(WireError::from(error).with_hint(LONG_LINE_HINT)),
                         };
                         match read {
-                            Ok(frame) => frames.extend(frame),
-                            Err(error) => return self.refuse(wire, &error),
+                            Ok(Some(frame)) => frames.push(frame),
+                            Ok(None) => self.hear_refusal(line, member),
+                            Err(error) => return self.refuse(wire, member, &error),
                         }
                     }
                 }
@@ -369,16 +360,20 @@ impl Links {
         }
     }
 
-    fn refuse(&self, wire: &mut Wire, error: &NotAFrame) -> String {
-        let code = match error {
-            NotAFrame::Json(_) => codes::INVALID_JSON,
-            NotAFrame::Stranger(_) => handshake::NOT_A_MEMBER,
-            NotAFrame::Incomplete(_) => codes::INVALID_FIELD,
-        };
-        let hint = "the other end is no member of this group, or of another version";
-        tracing::warn!(%code, "a line from a member is no frame: {error}; hint: {hint}");
-        wire.refuse(&WireError::new(code, error.to_string()).with_hint(hint));
-        error.to_string()
+    /// What the other member refused is for people to know.
+    fn hear_refusal(&self, line: Result<&[u8], FrameError>, member: Member) {
+        if let Some(Err(error)) = line.ok().map(told_error) {
+            let hint = error.hint.as_deref().unwrap_or("none");
+            tracing::warn!(member = %self.members.id(member), "a member refused what this one sent: {}; hint: {hint}", error.message);
+        }
+    }
+
+    fn refuse(&self, wire: &mut Wire, member: Member, error: &WireError) -> String {
+        let id = self.members.id(member);
+        let hint = error.hint.as_deref().unwrap_or("send shorter lines");
+        tracing::warn!(member = %id, code = %error.code, "a line from a member is no frame: {}; hint: {hint}", error.message);
+        wire.refuse(error);
+        error.message.to_string()
     }
 }
 
@@ -394,6 +389,26 @@ pub(crate) fn link_settings() -> ConnectionSettings {
     }
 }
 
+/// The error with its code, unless it is the other end's word, which names one.
+fn what_was_wrong(error: &WireError) -> String {
+    if error.code == codes::INTERNAL {
+        error.message.to_string()
+    } else {
+        format!("{}: {}", error.code, error.message)
+    }
+}
+
+/// What helps when a line is longer than any that a member writes.
+const LONG_LINE_HINT: &str = "the other end is no member of this group, or of another version";
+
+/// What helps when the words of the set-up are not understood.
+const HELLO_HINT: &str =
+    "the other end is no member, or of another version: start all members from the same program";
+
+fn read_hello(line: &[u8]) -> Result<Hello, WireError> {
+    proto::parse_object(line).map_err(|refusal| refusal.error.with_hint(HELLO_HINT))
+}
+
 fn write_hello(line: LineWriter<'_>, hello: &Hello) {
     line.text("id", &hello.id)
         .number("incarnation", hello.incarnation)
@@ -407,10 +422,7 @@ fn write_hello(line: LineWriter<'_>, hello: &Hello) {
 fn told_error(line: &[u8]) -> Result<(), WireError> {
     match serde_json::from_slice::<Word<'_>>(line) {
         Ok(word) if word.event.as_deref() == Some("error") => {
-            let error = WireError::new(
-                codes::INTERNAL,
-                format!("refused with {}: {}", word.code, word.message),
-            );
+            let error = WireError::new(codes::INTERNAL, format!("{}: {}", word.code, word.message));
             Err(match word.hint {
                 Some(hint) => error.with_hint(hint),
                 None => error,

@@ -16,4 +16,5 @@ pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod node;
 pub(crate) mod recall;
+pub(crate) mod refusal;
 pub(crate) mod wire;

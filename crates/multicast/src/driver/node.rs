@@ -89,6 +89,11 @@ impl Node {
             .is_some()
     }
 
+    /// A link to a member was not made, because one of the two refused.
+    pub(crate) fn not_linked(&self, member: Member, why: String) {
+        self.with(|engine| engine.not_linked(member, why));
+    }
+
     /// The link is over.
     pub(crate) fn link_down(&self, member: Member, session: u64) {
         self.with(|engine| engine.link_down(member, session));

@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use proto::net::Pushed;
+use proto::{LineWriter, WireError};
 
 use super::Engine;
 use super::store::Due;
 use crate::core::Output;
 use crate::core::frame::{Frame, Message};
-use crate::driver::wire;
+use crate::driver::{refusal, wire};
 use crate::group::{Delivery, Event};
-use crate::members::MemberSet;
+use crate::members::{Member, MemberSet};
 
 /// Room kept for lines that are not yet given to the links, in bytes.
 const LINES_KEPT: usize = 64 * 1024;
@@ -87,12 +88,29 @@ impl Engine {
             }
             Output::Keep { .. } => {}
             Output::Refused(refusal) => {
-                tracing::warn!(
-                    "refused: {refusal}; hint: every member needs its own --id and the same --group"
-                );
-                self.events.push(Event::Refused(refusal.to_string()));
+                let told = refusal::told(&refusal, &self.members);
+                tracing::warn!(code = %told.code, "refused: {}; hint: {}", told.message, told.hint.as_deref().unwrap_or("none"));
+                self.events.push(Event::Refused(told.message.into_owned()));
             }
         }
+    }
+
+    /// Answers what a member sent with a refusal: once for each kind in a row, because it sends again what is not acknowledged.
+    pub(super) fn refuse(&mut self, member: Member, told: &WireError) {
+        let Some(link) = &mut self.links[member.index()] else {
+            return;
+        };
+        if link.refused == Some(told.code) {
+            return;
+        }
+        link.refused = Some(told.code);
+        let mut line = Vec::new();
+        // Below the clock, like everything but messages.
+        LineWriter::error_event(&mut line, 0, told);
+        let _ = link.outbox.push_reply(line.into());
+        let id = self.members.id(member);
+        tracing::warn!(member = %id, code = %told.code, "refused what a member sent: {}; hint: {}", told.message, told.hint.as_deref().unwrap_or("none"));
+        self.events.push(Event::Refused(told.message.to_string()));
     }
 
     /// Gives the links the lines written so far.

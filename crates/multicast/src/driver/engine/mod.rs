@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lamport::ProcessId;
 use lamport::trace::Tracer;
+use proto::Code;
 use proto::net::Outbox;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 use super::handshake::order_word;
 use super::inbox::Inbox;
 use super::node::Afterwards;
+use super::refusal;
 use crate::client::Frames;
 use crate::core::frame::Frame;
 use crate::core::{Input, Order, Output, Peer};
@@ -50,6 +52,8 @@ pub(super) enum Taken {
 struct Link {
     session: u64,
     outbox: Outbox,
+    /// The code of the last refusal that was answered on it.
+    refused: Option<Code>,
     /// Dropped when the link is to end.
     _hold: oneshot::Sender<()>,
 }
@@ -66,6 +70,8 @@ pub(crate) struct Engine {
     left: bool,
     links: Vec<Option<Link>>,
     heard: Vec<Option<Instant>>,
+    /// Why the last attempt to link a member failed, if it was refused.
+    not_linked: Vec<Option<String>>,
     suspected: MemberSet,
     incarnations: Vec<u64>,
     waiting: MemberSet,
@@ -102,6 +108,7 @@ impl Engine {
             left: false,
             links: (0..count).map(|_| None).collect(),
             heard: vec![None; count],
+            not_linked: vec![None; count],
             suspected: MemberSet::EMPTY,
             incarnations: vec![0; count],
             waiting: MemberSet::EMPTY,
@@ -148,9 +155,11 @@ impl Engine {
         self.links[place] = Some(Link {
             session,
             outbox,
+            refused: None,
             _hold: hold,
         });
         self.heard[place] = Some(Instant::now());
+        self.not_linked[place] = None;
         self.incarnations[place] = incarnation;
         self.step(now, Input::LinkUp(member));
     }
@@ -177,8 +186,19 @@ impl Engine {
             }
             self.peer
                 .step(now, Input::Frame(member, frame), &mut self.outputs);
+            // A frame that is refused does nothing else; its refusal comes last.
+            if let Some(Output::Refused(refusal)) =
+                self.outputs.pop_if(|last| matches!(last, Output::Refused(_)))
+            {
+                self.refuse(member, &refusal::told(&refusal, &self.members));
+            }
             self.act(at);
         }
+    }
+
+    /// A link to a member was not made, because one of the two refused.
+    pub(super) fn not_linked(&mut self, member: Member, why: String) {
+        self.not_linked[member.index()] = Some(why);
     }
 
     /// Gives the core what it takes of the application's messages, from the front.

@@ -29,6 +29,7 @@ impl Engine {
                 address: Some(self.members.address(member).to_owned()),
                 state: Some(state.to_owned()),
                 incarnation: (known > 0).then_some(known),
+                refused: self.not_linked[place].clone(),
                 heard_ms: self.heard[place].map(|heard| heard.elapsed().as_millis() as u64),
                 lacks: (member != me).then(|| self.peer.lacks(member)),
             }

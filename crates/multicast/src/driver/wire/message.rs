@@ -32,6 +32,10 @@ impl Familiar {
         members: &Members,
     ) -> Option<Message> {
         let (stamp, rest) = number(line.strip_prefix(br#"{"lamport":"#)?)?;
+        if stamp > lamport::TIME_MAX {
+            // The general way says what is wrong.
+            return None;
+        }
         let (stream, rest) = match (self.stream, rest.strip_prefix(self.between.as_slice())) {
             (Some(stream), Some(after)) => (stream, after),
             _ => self.get_to_know(rest, members)?,

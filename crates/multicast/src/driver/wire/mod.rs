@@ -15,22 +15,25 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::LineWriter;
+use proto::{LineWriter, StampField, WireError, codes};
 use serde::Deserialize;
 
 use self::upkeep::{StatusLine, Triple, WelcomeLine, stream_id, triple};
+use super::handshake::NOT_A_MEMBER;
 use crate::core::frame::{Frame, Message, MessageId, Promise, StreamId};
 use crate::group_file::Members;
 
-/// Why a line is no frame.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotAFrame {
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    #[error("the origin {0:?} is not a member of this group")]
-    Stranger(String),
-    #[error("a {0} lacks a field or names a member by a number the group does not have")]
-    Incomplete(&'static str),
+/// What helps when a line is no frame.
+const HINT: &str = "the other end is no member of this group, or of another version: start all members from the same program";
+
+fn missing(what: &str, field: &str) -> WireError {
+    WireError::new(codes::MISSING_FIELD, format!("a {what} lacks the field {field}")).with_hint(HINT)
+}
+
+fn invalid(what: &str) -> WireError {
+    let message =
+        format!("a {what} names a member by a number that the group does not have, or is out of range");
+    WireError::new(codes::INVALID_FIELD, message).with_hint(HINT)
 }
 
 /// Writes a frame as a line.
@@ -81,7 +84,7 @@ impl Reader {
         line: &[u8],
         share: impl Fn(&[u8]) -> Bytes,
         members: &Members,
-    ) -> Result<Option<Frame>, NotAFrame> {
+    ) -> Result<Option<Frame>, WireError> {
         match self.familiar.read(line, share, members) {
             Some(message) => Ok(Some(Frame::Data(message))),
             None => read_any(line, members),
@@ -89,26 +92,27 @@ impl Reader {
     }
 }
 
-fn read_any(line: &[u8], members: &Members) -> Result<Option<Frame>, NotAFrame> {
-    let any: AnyLine<'_> = serde_json::from_slice(line)?;
+fn read_any(line: &[u8], members: &Members) -> Result<Option<Frame>, WireError> {
+    let any: AnyLine<'_> = proto::parse_object(line).map_err(|refusal| refusal.error.with_hint(HINT))?;
     let event = any.event.as_deref().unwrap_or_default();
     Ok(Some(match event {
         "message" => Frame::Data(any.message(members)?),
-        "promise" => match (any.incarnation, any.clock, any.sent) {
-            (Some(incarnation), Some(clock), Some(sent)) => Frame::Promise(Promise {
-                incarnation,
-                clock,
-                sent,
-            }),
-            _ => return Err(NotAFrame::Incomplete("promise")),
-        },
+        "promise" => Frame::Promise(Promise {
+            incarnation: any.incarnation.ok_or_else(|| missing("promise", "incarnation"))?,
+            clock: any.clock.ok_or_else(|| missing("promise", "clock"))?,
+            sent: any.sent.ok_or_else(|| missing("promise", "sent"))?,
+        }),
         "status" => {
-            let status = any.status.and_then(|status| status.status(members.len()));
-            Frame::Status(Arc::new(status.ok_or(NotAFrame::Incomplete("status"))?))
+            let status = any.status.ok_or_else(|| missing("status", "status"))?;
+            Frame::Status(Arc::new(
+                status.status(members.len()).ok_or_else(|| invalid("status"))?,
+            ))
         }
         "welcome" => {
-            let welcome = any.welcome.and_then(|welcome| welcome.welcome(members.len()));
-            Frame::Welcome(Arc::new(welcome.ok_or(NotAFrame::Incomplete("welcome"))?))
+            let welcome = any.welcome.ok_or_else(|| missing("welcome", "welcome"))?;
+            Frame::Welcome(Arc::new(
+                welcome.welcome(members.len()).ok_or_else(|| invalid("welcome"))?,
+            ))
         }
         _ => return Ok(None),
     }))
@@ -117,7 +121,8 @@ fn read_any(line: &[u8], members: &Members) -> Result<Option<Frame>, NotAFrame> 
 /// Any line of a member, flat.
 #[derive(Deserialize)]
 struct AnyLine<'a> {
-    lamport: Option<u64>,
+    #[serde(default)]
+    lamport: StampField,
     #[serde(borrow)]
     event: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -134,17 +139,27 @@ struct AnyLine<'a> {
 }
 
 impl AnyLine<'_> {
-    fn message(self, members: &Members) -> Result<Message, NotAFrame> {
-        let incomplete = || NotAFrame::Incomplete("message");
-        let from = self.from.ok_or_else(incomplete)?;
-        let origin = members
-            .find(&from)
-            .ok_or_else(|| NotAFrame::Stranger(from.into_owned()))?;
-        let (Some(stamp), Some(incarnation), Some(sequence), Some(data)) =
-            (self.lamport, self.incarnation, self.sequence, self.data)
-        else {
-            return Err(incomplete());
+    fn message(self, members: &Members) -> Result<Message, WireError> {
+        let missing = |field| missing("message", field);
+        let stamp = match self.lamport {
+            StampField::Time(stamp) => stamp,
+            StampField::Absent => return Err(missing("lamport")),
+            StampField::Invalid => {
+                let message = "the stamp is not an integer from 0 to 2^53 - 1";
+                return Err(WireError::new(codes::INVALID_STAMP, message).with_hint(HINT));
+            }
         };
+        let from = self.from.ok_or_else(|| missing("from"))?;
+        let origin = members.find(&from).ok_or_else(|| {
+            WireError::new(
+                NOT_A_MEMBER,
+                format!("the origin {from:?} is not a member of this group"),
+            )
+            .with_hint("start all members with the same --group file")
+        })?;
+        let incarnation = self.incarnation.ok_or_else(|| missing("incarnation"))?;
+        let sequence = self.sequence.ok_or_else(|| missing("sequence"))?;
+        let data = self.data.ok_or_else(|| missing("data"))?;
         let after = self.after.map(|after| {
             let ids = after.into_iter().map(|(origin, incarnation, sequence)| {
                 Some(MessageId {
@@ -160,7 +175,9 @@ impl AnyLine<'_> {
                 sequence,
             },
             stamp,
-            after: after.map(|ids| ids.ok_or_else(incomplete)).transpose()?,
+            after: after
+                .map(|ids| ids.ok_or_else(|| invalid("message")))
+                .transpose()?,
             data: Bytes::from(data.into_owned()),
         })
     }
@@ -273,7 +290,7 @@ mod tests {
         assert!(matches!(check(r#"{"event":"ping"}"#), Ok(None)));
         let stranger =
             r#"{"lamport":1,"event":"message","from":"P9","incarnation":1,"sequence":1,"data":"x"}"#;
-        assert!(matches!(check(stranger), Err(NotAFrame::Stranger(id)) if id == "P9"));
+        assert_eq!(check(stranger).unwrap_err().code, NOT_A_MEMBER);
         for bad in [
             r#"{"event":"promise","clock":1}"#,
             r#"{"event":"status"}"#,
