@@ -192,7 +192,7 @@ pub enum JoinError {
     NowhereToKeep,
     /// There is a journal, and the member is not to keep it up.
     #[error(
-        "{0} has the journal of a durable member; hint: start it with --durable, or remove the journal: then the member begins where the others last knew it"
+        "{0} is the journal of a durable member; hint: start it with --durable, or remove the journal: then the member begins where the others last knew it"
     )]
     HasJournal(PathBuf),
     /// The journal cannot be used.
