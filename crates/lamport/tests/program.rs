@@ -49,7 +49,8 @@ fn an_honest_run_passes_with_0() {
     let dir = tempfile::tempdir().unwrap();
     let (stdout, stderr) = check(&["check"], &traces(dir.path(), 9), 0);
     assert!(
-        stdout.starts_with("ok: 3 events of 3 processes break no rule\n           3 clock/times-grow"),
+        stdout
+            .starts_with("ok: 3 events of 3 processes break no rule\n      3 a process's Lamport times grow"),
         "{stdout}"
     );
     assert_eq!(stderr, "");
@@ -94,10 +95,21 @@ fn what_cannot_be_read_fails_with_2_and_a_hint() {
         stderr.starts_with("error: cannot open ") && stderr.contains("hint: "),
         "{stderr}"
     );
+    let (_, stderr) = check(&["stats"], &[dir.path().to_owned()], 2);
+    assert!(stderr.contains("is a directory; hint: "), "{stderr}");
+    let (_, stderr) = check(
+        &["diagram", "--text", "--process", "P9"],
+        &traces(dir.path(), 9),
+        0,
+    );
+    assert!(stderr.contains("no event is shown; hint: "), "{stderr}");
     let bad = dir.path().join("bad.jsonl");
     std::fs::write(&bad, "hello\n").unwrap();
     let (_, stderr) = check(&["diagram"], &[bad], 2);
-    assert!(stderr.contains("bad.jsonl:1: expected"), "{stderr}");
+    assert!(
+        stderr.contains("bad.jsonl:1: no record of a trace: expected") && stderr.contains("hint: "),
+        "{stderr}"
+    );
 }
 
 #[test]

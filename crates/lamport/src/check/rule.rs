@@ -57,7 +57,7 @@ rules! {
     /// Double entry: what one account gives another gets.
     BankConserves = "bank/conserves", "the legs of an operation sum to zero";
     /// The journal's order is the order of the stamps, account by account.
-    BankOrder = "bank/order", "the entries of an account have growing numbers in the order of their stamps";
+    BankOrder = "bank/order", "an account's entries have growing numbers in the order of their stamps";
     /// Each balance follows from the one before.
     BankBalance = "bank/balance", "an account's balance is the one before plus the amount";
     /// No account but the cash account is overdrawn.
@@ -76,7 +76,7 @@ rules! {
     /// FIFO order, per origin.
     CastFifo = "multicast/fifo", "a member delivers an origin's messages in the order they were broadcast";
     /// Causal order (Birman, Schiper, Stephenson 1991).
-    CastCausal = "multicast/causal", "a member delivers a message after all that its origin had delivered before it";
+    CastCausal = "multicast/causal", "a message is delivered after all that its origin had delivered before it";
     /// Total order by (time, process), Lamport 1978.
     CastTotal = "multicast/total", "every member delivers in the order of (time, origin)";
 }

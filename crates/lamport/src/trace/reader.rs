@@ -53,7 +53,7 @@ pub enum ReadProblem {
     #[error("cut off in the middle; hint: its process was killed while writing, remove this last line")]
     CutOff,
     /// The line is no JSON object of the form of a trace.
-    #[error("{0}")]
+    #[error("no record of a trace: {0}; hint: give the files that the services wrote with --trace")]
     Json(#[from] serde_json::Error),
     /// A key that an event must have is missing.
     #[error("an event needs {0:?}")]
@@ -446,13 +446,13 @@ mod tests {
             .collect();
         assert_eq!(read.len() - errors.len(), 2, "the good lines are read");
         for (error, expected) in errors.iter().zip([
-            "line 3: expected",
+            "line 3: no record of a trace: expected",
             "line 4: longer than 16384 bytes",
             "line 5: a process identity holds no white space",
             "line 6: an event is a send, a receive or local, not \"sent\"",
             "line 7: the time 9007199254740992 is beyond",
             "line 8: an event needs \"process\"",
-            "line 9: duplicate field `lamport`",
+            "line 9: no record of a trace: duplicate field `lamport`",
             "line 11: cut off in the middle",
         ]) {
             assert!(

@@ -9,8 +9,8 @@ use crate::trace::{Kind, Record};
 /// Figures of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// By process.
-    pub processes: BTreeMap<String, ProcessStats>,
+    /// By process, in the order of names.
+    pub processes: Vec<(String, ProcessStats)>,
     /// By label: how often.
     pub labels: BTreeMap<String, u64>,
     /// All events.
@@ -56,6 +56,7 @@ impl Stats {
     /// If one cannot be read.
     pub fn read(merge: &mut Merge<'_>) -> Result<Self, MergeError> {
         let mut stats = Self::default();
+        let mut processes: BTreeMap<String, ProcessStats> = BTreeMap::new();
         let mut sent: HashMap<String, u64> = HashMap::new();
         let outcome = merge.for_each(|_, record| {
             let event = match record {
@@ -70,7 +71,7 @@ impl Stats {
             let (first, last) = stats.span_us.get_or_insert((event.at_us, event.at_us));
             (*first, *last) = ((*first).min(event.at_us), (*last).max(event.at_us));
             *entry(&mut stats.labels, &event.label) += 1;
-            let process = entry(&mut stats.processes, &event.process);
+            let process = entry(&mut processes, &event.process);
             if process.last == 0 {
                 process.first = event.lamport;
             }
@@ -94,7 +95,11 @@ impl Stats {
             Ok(())
         })?;
         let Ok(()) = outcome;
-        (stats.labels, stats.processes) = (shown(stats.labels), shown(stats.processes));
+        stats.labels = shown(stats.labels);
+        stats.processes = shown(processes).into_iter().collect();
+        stats
+            .processes
+            .sort_by(|(one, _), (other, _)| super::by_name(one, other));
         Ok(stats)
     }
 }

@@ -31,7 +31,7 @@ fn passed(report: &Report) -> String {
         report.events, report.processes
     );
     for rule in Rule::ALL.iter().filter(|rule| report.tested(**rule) > 0) {
-        let _ = writeln!(text, "{:>12} {rule:26} {}", report.tested(*rule), rule.says());
+        let _ = writeln!(text, "{:>7} {}", report.tested(*rule), rule.says());
     }
     let mut unproved = report
         .unproved
@@ -51,7 +51,7 @@ fn passed(report: &Report) -> String {
         text.push_str("unproved, for want of events:\n");
     }
     for (count, what) in unproved {
-        let _ = writeln!(text, "{count:>12} {what}");
+        let _ = writeln!(text, "{count:>7} {what}");
     }
     text
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lamport::check::Merge;
 use lamport::trace::LINE_BYTES_MAX;
@@ -17,13 +17,20 @@ pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<(Merge<'static>, Progres
     let mut opened = Vec::new();
     let mut bytes = 0;
     for path in files {
-        let file = File::open(path).with_context(|| {
-            format!(
-                "cannot open {}; hint: give the files that the services wrote with --trace",
+        let file = File::open(path).map_err(|error| {
+            anyhow!(
+                "cannot open {}: {error}; hint: give the files that the services wrote with --trace",
                 path.display()
             )
         })?;
-        bytes += file.metadata().map_or(0, |metadata| metadata.len());
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            bail!(
+                "{0} is a directory; hint: {0}/*.jsonl names its files",
+                path.display()
+            );
+        }
+        bytes += metadata.len();
         opened.push((path.display().to_string(), file));
     }
     let progress = if bytes < PROGRESS_BYTES_MIN {

@@ -71,6 +71,9 @@ fn read(part: &Part) -> anyhow::Result<Run> {
     let run = Run::read(&mut merge, &part.filter());
     progress.finish_and_clear();
     let run = run?;
+    if run.events.is_empty() {
+        eprintln!("no event is shown; hint: `lamport stats` tells the processes and their times");
+    }
     tell_missing(run.left_out, run.dropped);
     Ok(run)
 }
@@ -89,7 +92,7 @@ fn tell_missing(left_out: u64, dropped: u64) {
 fn figures(stats: &Stats) -> String {
     let mut table = comfy_table::Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::NOTHING)
         .set_header(["process", "sends", "receives", "local", "first", "last"]);
     for (name, process) in &stats.processes {
         let numbers = [
