@@ -1,12 +1,14 @@
 //! A member of the group itself, through the library.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use bytes::BytesMut;
 use lamport::ProcessId;
+use lamport::trace::{Service, Tracer};
 use multicast::core::Order;
 use multicast::{Event, Group, GroupSettings, Handle, Members};
 use tokio::runtime::Runtime;
@@ -39,7 +41,11 @@ impl Joined {
             .map(|n| ProcessId::new(&name(n)))
             .collect::<Result<_, _>>()?;
         let members = Members::new(ids.iter().cloned().zip(addresses.iter().map(ToString::to_string)))?;
-        let settings = GroupSettings::new(ids[index].clone(), members).order(order);
+        let mut settings = GroupSettings::new(ids[index].clone(), members).order(order);
+        if let Some(folder) = std::env::var_os("MESH_TRACES") {
+            let file = Path::new(&folder).join(format!("{}.jsonl", ids[index]));
+            settings = settings.tracer(Tracer::to_file(file, ids[index].clone(), Service::Multicast)?);
+        }
         let mut group = runtime.block_on(Group::join(settings))?;
         let handle = group.handle();
         runtime.spawn(async move {

@@ -8,6 +8,8 @@
 //! A member is this program started again with `--member`: it holds a generator, the mesh, and the tally of what the mesh
 //! delivered, so that a delivery counts when a Rust program that uses the library has it in hand. Its own messages count too.
 //!
+//! With the environment variable `MESH_TRACES` every member of the group records its events in that folder.
+//!
 //! `cargo test -p multicast --benches` runs the self-check instead: each fault planted in the minimal mesh must be found,
 //! and none when there is none.
 
