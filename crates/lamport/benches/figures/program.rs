@@ -100,6 +100,6 @@ fn memory_of_check(files: &Files) -> u64 {
 fn memory_kib(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(what));
-    line.and_then(|line| line.split_whitespace().nth(0)?.parse().ok())
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
         .unwrap_or(0)
 }

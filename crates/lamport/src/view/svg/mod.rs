@@ -13,8 +13,12 @@ use sheet::{COLOURS, sheet};
 
 /// Pixels above the first row: title, legend and names.
 const TOP: f64 = 104.0;
-/// Pixels for the axis.
-const GUTTER: f64 = 56.0;
+/// Pixels for the axis: wall times are longer.
+const GUTTER_LOGICAL: f64 = 56.0;
+const GUTTER_WALL: f64 = 84.0;
+/// Pixels that the legend takes with each axis.
+const LEGEND_LOGICAL: f64 = 440.0;
+const LEGEND_WALL: f64 = 590.0;
 const BOTTOM: f64 = 30.0;
 /// From the axis to the first process's line.
 const FIRST: f64 = 44.0;
@@ -38,6 +42,7 @@ struct Picture<'r> {
     style: &'r Style,
     layout: Layout,
     column: f64,
+    gutter: f64,
     /// Half the width of the widest mark.
     widest: f64,
     out: String,
@@ -50,6 +55,10 @@ impl<'r> Picture<'r> {
             style,
             layout: Layout::new(run, style),
             column: 0.0,
+            gutter: match style.axis {
+                Axis::Logical => GUTTER_LOGICAL,
+                Axis::Wall => GUTTER_WALL,
+            },
             widest: 0.0,
             out: String::new(),
         };
@@ -64,7 +73,12 @@ impl<'r> Picture<'r> {
     }
 
     fn draw(mut self) -> String {
-        let width = GUTTER + FIRST + self.column * self.run.processes.len().max(1) as f64;
+        let columns = self.column * self.run.processes.len().max(1) as f64;
+        let legend = match self.style.axis {
+            Axis::Logical => LEGEND_LOGICAL,
+            Axis::Wall => LEGEND_WALL,
+        };
+        let width = (self.gutter + FIRST + columns).max(legend);
         let long = self.layout.height > NAMES_EVERY / 2.0;
         // Below a long picture the names stand once more.
         let end = TOP + self.layout.height + 22.0;
@@ -166,10 +180,10 @@ impl<'r> Picture<'r> {
         put(
             out,
             format_args!(
-                "<text class=\"m\" x=\"{x}\" y=\"47\">the number is the Lamport time{}",
+                "<text class=\"m\" x=\"{x}\" y=\"47\">number: Lamport time{}",
                 match style.axis {
                     Axis::Logical => "",
-                    Axis::Wall => ", the way down wall time",
+                    Axis::Wall => ", downwards: wall time",
                 }
             ),
         );
@@ -183,13 +197,14 @@ impl<'r> Picture<'r> {
     }
 
     fn axis(&mut self, width: f64) {
+        let gutter = self.gutter;
         for (y, says) in &self.layout.ticks {
             let y = TOP + y;
             put(
                 &mut self.out,
                 format_args!(
-                    "<path class=\"rule\" d=\"M{GUTTER} {y:.0}H{width:.0}\"/><text class=\"ax m\" x=\"{:.0}\" y=\"{:.0}\">{says}</text>\n",
-                    GUTTER - 10.0,
+                    "<path class=\"rule\" d=\"M{gutter:.0} {y:.0}H{width:.0}\"/><text class=\"ax m\" x=\"{:.0}\" y=\"{:.0}\">{says}</text>\n",
+                    gutter - 10.0,
                     y + 4.0
                 ),
             );
@@ -199,7 +214,7 @@ impl<'r> Picture<'r> {
                 &mut self.out,
                 format_args!(
                     "<text class=\"ax m\" x=\"{:.0}\" y=\"{:.0}\">⋮ {says}</text>\n",
-                    GUTTER - 10.0,
+                    gutter - 10.0,
                     TOP + y + 4.0
                 ),
             );
@@ -310,7 +325,7 @@ impl<'r> Picture<'r> {
     }
 
     fn x(&self, process: usize) -> f64 {
-        GUTTER + FIRST + self.column * process as f64
+        self.gutter + FIRST + self.column * process as f64
     }
 }
 
