@@ -63,6 +63,7 @@ pub(super) async fn serve(
         match done {
             Ok(()) => {}
             Err(Interrupted::NoMoreInput) => return Ok(()),
+            Err(Interrupted::WentBack) => console.tell("Nothing was done.")?,
             Err(Interrupted::Console(error)) => return Err(error.into()),
             Err(Interrupted::Operation(error)) => {
                 tell_error(console, &error)?;
@@ -81,6 +82,7 @@ pub(super) async fn serve(
 /// Why an operation did not come to its end.
 enum Interrupted {
     NoMoreInput,
+    WentBack,
     Console(anyhow::Error),
     Operation(OperationError),
 }
@@ -128,10 +130,8 @@ async fn log_in(
         };
         match session.login(&account, pin).await {
             Ok(logged_in) => return Ok(Some(logged_in)),
-            Err(error @ OperationError::LoginRefused(_)) => {
-                tell_error(console, &error)?;
-                console.tell("Try again.")?;
-            }
+            // Its hint says what to look at, and the question comes again.
+            Err(error @ OperationError::LoginRefused(_)) => tell_error(console, &error)?,
             Err(error) => return Err(error.into()),
         }
     }
@@ -176,7 +176,7 @@ async fn ask_amount(console: &mut impl Console) -> Result<Amount, Interrupted> {
     .await
 }
 
-/// Asks until the answer can be read.
+/// Asks until the answer can be read. An empty line goes back to the menu.
 async fn ask_until<T>(
     console: &mut impl Console,
     prompt: &str,
@@ -184,9 +184,12 @@ async fn ask_until<T>(
 ) -> Result<T, Interrupted> {
     loop {
         let line = console.ask(prompt).await?.ok_or(Interrupted::NoMoreInput)?;
+        if line.trim().is_empty() {
+            return Err(Interrupted::WentBack);
+        }
         match read(line.trim()) {
             Ok(value) => return Ok(value),
-            Err(why) => console.tell(&format!("{why}. Try again."))?,
+            Err(why) => console.tell(&format!("{why}. Try again, or press Enter alone to go back."))?,
         }
     }
 }
