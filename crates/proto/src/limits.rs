@@ -34,6 +34,9 @@ pub const READ_BYTES_MAX: usize = 64 * 1024;
 /// Chunks handed to one system call for writing; the kernel takes at most 1024.
 pub const WRITE_CHUNKS_MAX: usize = 64;
 
+/// Chunks that one delivery from another connection's thread writes: nearly always it is one.
+pub const DELIVER_CHUNKS_MAX: usize = 8;
+
 /// Queued bytes above which a connection's outbox asks its writers to slow down.
 pub const OUTBOX_SOFT_BYTES_DEFAULT: usize = 1024 * 1024;
 

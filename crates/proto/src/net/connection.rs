@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use bytes::{Bytes, BytesMut};
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 use tokio_util::codec::Decoder;
 
-use super::outbox::{Outbox, OutboxLimits};
+use super::outbox::{self, Outbox, OutboxLimits};
 use super::shutdown::{Shutdown, Step, Watch};
+use super::socket::Socket;
 use super::stream::{PeerAddress, Stream};
 use crate::envelope::Refusal;
 use crate::error::{Code, codes};
@@ -108,7 +109,7 @@ impl fmt::Display for Closed {
 pub struct Connection {
     id: Arc<str>,
     peer: PeerAddress,
-    stream: Stream,
+    stream: Socket,
     settings: Arc<ConnectionSettings>,
     decoder: LineDecoder,
     /// The beginning of a line whose end has not arrived.
@@ -148,13 +149,14 @@ impl Connection {
         shutdown: &Shutdown,
     ) -> Self {
         let now = Instant::now();
+        let stream = Socket::from(stream);
         let mut connection = Self {
             id,
             peer,
-            stream,
             decoder: LineDecoder::new(settings.line_bytes_max),
             unfinished: BytesMut::new(),
-            outbox: Outbox::new(settings.outbox),
+            outbox: Outbox::new(settings.outbox, stream.shared_writer()),
+            stream,
             writing: VecDeque::new(),
             establish_by: settings.handshake.map(|handshake| now + handshake),
             heard_at: now,
@@ -263,6 +265,12 @@ impl Connection {
         }
     }
 
+    /// Queues lines for this connection itself, whatever else is queued; the next turn writes them. Unlike
+    /// [`Outbox::push_reply`] it wakes nobody: who calls this is the one to be woken.
+    pub fn queue(&mut self, lines: Bytes) {
+        self.outbox.queue_own(lines);
+    }
+
     /// Takes everything queued so far out of the outbox, to be written next. What is pushed later comes after what
     /// [`write_next`](Self::write_next) adds.
     pub fn claim_queued(&mut self) {
@@ -307,7 +315,7 @@ impl Connection {
             Some(id) => LineWriter::error_reply(&mut line, lamport, id, &refusal.error),
             None => LineWriter::error_event(&mut line, lamport, &refusal.error),
         }
-        let _ = self.outbox.push_reply(line.into());
+        self.queue(line.into());
         self.framing_errors += u32::from(refusal.framing);
         self.framing_errors < limits::FRAME_ERRORS_MAX
     }
@@ -368,10 +376,9 @@ impl Connection {
         for (slice, chunk) in slices.iter_mut().zip(&self.writing) {
             *slice = IoSlice::new(chunk);
         }
-        match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
+        match self.stream.poll_write(cx, &slices[..count]) {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Closed::Lost(io::ErrorKind::WriteZero))),
             Poll::Ready(Ok(written)) => {
-                metrics::counter!("sent_bytes_total").increment(written as u64);
                 self.discard_written(written);
                 Poll::Ready(Ok(self.outbox.written(written)))
             }
@@ -383,19 +390,8 @@ impl Connection {
         }
     }
 
-    fn discard_written(&mut self, mut written: usize) {
-        while written > 0 {
-            let chunk = self
-                .writing
-                .front_mut()
-                .expect("no more is written than was there");
-            if written < chunk.len() {
-                chunk.advance(written);
-                return;
-            }
-            written -= chunk.len();
-            self.writing.pop_front();
-        }
+    fn discard_written(&mut self, written: usize) {
+        outbox::discard(&mut self.writing, written);
         // A burst must not leave its room behind in ten thousand idle connections.
         if self.writing.is_empty() && self.writing.capacity() > limits::WRITE_CHUNKS_MAX {
             self.writing = VecDeque::new();
@@ -405,7 +401,7 @@ impl Connection {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         loop {
             let (decoder, unfinished) = (&mut self.decoder, &mut self.unfinished);
-            let stream = Pin::new(&mut self.stream);
+            let stream = &mut self.stream;
             let read = READ_BUFFER.with_borrow_mut(|buffer| {
                 let mut buffer = ReadBuf::new(buffer);
                 let polled = stream.poll_read(cx, &mut buffer);
@@ -464,9 +460,7 @@ impl Connection {
                 && !self.pinged
             {
                 self.pinged = true;
-                let _ = self
-                    .outbox
-                    .push_reply(Bytes::from_static(b"{\"event\":\"ping\"}\n"));
+                self.queue(Bytes::from_static(b"{\"event\":\"ping\"}\n"));
                 if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
                     return Poll::Ready(closed);
                 }
@@ -499,6 +493,7 @@ impl Connection {
 
     /// The peer takes nothing for now: makes sure the timer rings when that has lasted too long.
     fn mind_stall(&mut self) {
+        self.outbox.refused();
         if let Some(bound) = self.settings.write_stall {
             let deadline = Instant::now() + bound;
             if self.timer.deadline() > deadline {
@@ -518,7 +513,8 @@ impl Connection {
             .text("code", code.as_str())
             .text("message", message)
             .end();
-        let _ = Pin::new(&mut self.stream).poll_write(&mut Context::from_waker(Waker::noop()), &line);
+        let mut nobody = Context::from_waker(Waker::noop());
+        let _ = self.stream.poll_write(&mut nobody, &[IoSlice::new(&line)]);
     }
 }
 

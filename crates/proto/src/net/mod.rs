@@ -15,6 +15,7 @@ mod listener;
 mod outbox;
 mod server;
 mod shutdown;
+mod socket;
 mod stream;
 #[cfg(feature = "web")]
 pub mod web;
@@ -23,7 +24,7 @@ pub use backoff::Backoff;
 pub use client::{Client, ClientSettings, ConnectError, Dialer, Observer, ReceivedEvent, ReceivedReply};
 pub use connection::{Closed, Connection, ConnectionSettings, Turn};
 pub use listener::{Listener, MemoryConnector};
-pub use outbox::{Outbox, OutboxLimits, Pushed};
+pub use outbox::{Outbox, OutboxLimits, Patience, Pushed};
 pub use server::{Identity, ServerLimits, raise_open_files_limit, serve};
 pub use shutdown::Shutdown;
 pub use stream::{PeerAddress, Stream};
