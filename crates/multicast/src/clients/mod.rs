@@ -14,7 +14,7 @@ mod traces;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lamport::Clock;
@@ -38,9 +38,6 @@ use traces::Traces;
 pub const SINCE_UNKNOWN: Code = Code::new("since_unknown");
 /// The group takes no message of this peer any more.
 pub const NOT_SENT: Code = Code::new("not_sent");
-
-/// Longest a watcher's unread lines may press before more are read for it.
-const STALLED: Duration = Duration::from_secs(8);
 
 /// Serves the clients of one peer.
 pub struct Clients {
@@ -218,7 +215,7 @@ impl Clients {
     fn feed(&self, connection: &Connection, cursor: &mut Option<u64>) -> bool {
         let Some(at) = cursor else { return true };
         let outbox = connection.outbox();
-        while outbox.queued_bytes() < WATCH_CHUNK_BYTES && !outbox.is_pressing(STALLED, STALLED) {
+        while outbox.queued_bytes() < WATCH_CHUNK_BYTES {
             let Some(chunk) = self.kept().chunk(at) else {
                 let error = WireError::new(SINCE_UNKNOWN, "this watcher fell behind what the peer keeps");
                 let mut line = Vec::new();
