@@ -49,12 +49,24 @@ pub(super) struct Database {
 }
 
 /// What a room has on disk. Invariant: equals its row, as of the last commit.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Stored {
     id: i64,
     last: u64,
     events: u64,
     bytes: u64,
+}
+
+impl Stored {
+    /// From a row that begins with these four columns.
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            last: row.get(1)?,
+            events: row.get(2)?,
+            bytes: row.get(3)?,
+        })
+    }
 }
 
 /// What the file remembers.
@@ -93,17 +105,11 @@ impl Database {
         let mut rooms = Vec::new();
         let mut statement = self
             .connection
-            .prepare("SELECT name, reserved, id, last, events, bytes FROM room ORDER BY id")?;
+            .prepare("SELECT id, last, events, bytes, name, reserved FROM room ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let name: Arc<str> = row.get(0)?;
-            let stored = Stored {
-                id: row.get(2)?,
-                last: row.get(3)?,
-                events: row.get(4)?,
-                bytes: row.get(5)?,
-            };
-            let shown = row.get::<_, u64>(1)?.max(stored.last);
+            let (stored, name) = (Stored::read(row)?, row.get::<_, Arc<str>>(4)?);
+            let shown = row.get::<_, u64>(5)?.max(stored.last);
             rooms.push((Arc::clone(&name), shown, stored.last, stored.events));
             self.rooms.insert(name, stored);
         }
@@ -129,28 +135,35 @@ impl Database {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
+            let mut forget = transaction
+                .prepare_cached("UPDATE room SET reserved = max(room.last, ?2) WHERE room.name = ?1")?;
+            for (name, last) in &marks.forgotten {
+                forget.execute(params![name, last])?;
+            }
             let mut reserve = transaction.prepare_cached(
                 "INSERT INTO room (name, reserved) VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET reserved = excluded.reserved RETURNING id",
+                 ON CONFLICT (name) DO UPDATE SET reserved = excluded.reserved RETURNING id, last, events, bytes",
             )?;
             for (name, through) in &marks.rooms {
-                let id: i64 = reserve.query_row(params![name, through], |row| row.get(0))?;
-                rooms.push((name, id));
+                rooms.push((name, reserve.query_row(params![name, through], Stored::read)?));
             }
             if let Some(through) = marks.clock {
                 transaction
                     .prepare_cached("UPDATE clock SET reserved = ?1")?
                     .execute([through])?;
             }
-            let mut register =
-                transaction.prepare_cached("INSERT OR REPLACE INTO name VALUES (?1, ?2, ?3)")?;
+            let mut register = transaction
+                .prepare_cached("INSERT OR REPLACE INTO name (key, shown, password) VALUES (?1, ?2, ?3)")?;
             for name in names {
                 register.execute([&*name.key, &*name.shown, &*name.password])?;
             }
         }
         transaction.commit()?;
-        for (name, id) in rooms {
-            self.rooms.entry(Arc::clone(name)).or_default().id = id;
+        for (name, _) in &marks.forgotten {
+            self.rooms.remove(name);
+        }
+        for (name, stored) in rooms {
+            self.rooms.entry(Arc::clone(name)).or_insert(stored);
         }
         Ok(())
     }
@@ -164,7 +177,7 @@ impl Database {
         for (name, blocks) in batch {
             let mut room = match self.rooms.get(name) {
                 Some(room) => *room,
-                None => create_room(&transaction, name)?,
+                None => find_or_create_room(&transaction, name)?,
             };
             insert(&transaction, &mut room, worth_storing(blocks, self.events_max))?;
             prune(&transaction, &mut room, self.events_max)?;
@@ -223,7 +236,7 @@ pub(super) fn read_ascending(
     // The block that holds `after + 1` may begin before it.
     let sql = "SELECT block.first, block.last, block.lines FROM room JOIN block ON block.room = room.id
                WHERE room.name = ?1 AND block.last > ?2 AND block.first <= ?3 AND block.first >= coalesce(
-                   (SELECT max(first) FROM block WHERE block.room = room.id AND block.first <= ?2 + 1), 0)
+                   (SELECT max(begun.first) FROM block AS begun WHERE begun.room = room.id AND begun.first <= ?2 + 1), 0)
                ORDER BY block.first";
     read(
         connection,
@@ -353,13 +366,13 @@ fn is_full(dir: &Path) -> bool {
     written.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
 }
 
-fn create_room(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Stored> {
-    let mut create = transaction.prepare_cached("INSERT INTO room (name) VALUES (?1) RETURNING id")?;
-    let id = create.query_row([name], |row| row.get(0))?;
-    Ok(Stored {
-        id,
-        ..Stored::default()
-    })
+/// A room that is not remembered: it may be new, or have been forgotten.
+fn find_or_create_room(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Stored> {
+    let mut create = transaction.prepare_cached(
+        "INSERT INTO room (name) VALUES (?1)
+         ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id, last, events, bytes",
+    )?;
+    create.query_row([name], Stored::read)
 }
 
 /// The newest blocks that together hold what a room keeps: older ones would be pruned as soon as they are stored.

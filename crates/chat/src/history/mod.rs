@@ -267,13 +267,31 @@ impl History {
     ///
     /// Cancel safe: what is reserved stays reserved.
     pub async fn reserve_seqs(&self, room: &str, at_least: u64) -> u64 {
-        self.inner.shared.change(|queue| {
-            if queue.seqs_through(room) < at_least {
-                queue.ask_seqs(room, at_least, Instant::now());
+        loop {
+            let mut progress = std::pin::pin!(self.inner.shared.progress.notified());
+            progress.as_mut().enable();
+            // Asked again each time: the room may have been forgotten meanwhile.
+            self.inner.shared.change(|queue| {
+                if queue.seqs_through(room) < at_least {
+                    queue.ask_seqs(room, at_least, Instant::now());
+                }
+            });
+            let through = self.seqs_through(room);
+            if through >= at_least {
+                return through;
             }
+            progress.await;
+        }
+    }
+
+    /// Forgets a room that nobody is in: it takes no memory any more until it is used again. What is stored of it stays;
+    /// without a store it is gone. Its next number is then for the caller to know, who must not use one twice.
+    pub fn forget(&self, room: &str) {
+        let in_memory = self.inner.reader.is_none();
+        self.inner.shared.change(|queue| match in_memory {
+            true => queue.discard(room),
+            false => queue.forget(room),
         });
-        self.until(|state| Some(state.queue.seqs_through(room)).filter(|through| *through >= at_least))
-            .await
     }
 
     /// The last Lamport time that may be sent.

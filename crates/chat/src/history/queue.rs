@@ -38,6 +38,9 @@ pub(super) struct Queue {
 pub(super) struct Reservations {
     pub(super) rooms: BTreeMap<Arc<str>, u64>,
     pub(super) clock: Option<u64>,
+    /// Rooms that need not be remembered, each with the newest number it has used. They come before `rooms`: one may
+    /// have been remembered again.
+    pub(super) forgotten: Vec<(Arc<str>, u64)>,
 }
 
 /// Blocks of one room that wait to be stored.
@@ -52,6 +55,8 @@ struct Room {
     last: u64,
     lease: Lease,
     dirty: bool,
+    /// Nobody is there: it goes once nothing of it waits.
+    forgotten: bool,
 }
 
 /// The block that still grows.
@@ -64,7 +69,7 @@ struct Open {
 
 impl Reservations {
     pub(super) fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.clock.is_none()
+        self.rooms.is_empty() && self.clock.is_none() && self.forgotten.is_empty()
     }
 
     /// Adds what `other` reserves; the further mark counts.
@@ -74,6 +79,7 @@ impl Reservations {
             *mark = through.max(*mark);
         }
         self.clock = self.clock.max(other.clock);
+        self.forgotten.extend(other.forgotten);
     }
 }
 
@@ -112,6 +118,7 @@ impl Queue {
             "room {name}: {first}..={last} after {}",
             room.last
         );
+        room.forgotten = false;
         room.push(first, last, lines, self.events_max);
         self.bytes += lines.len();
         if let Some(through) = room.lease.ask(last, last + 1, now) {
@@ -138,8 +145,35 @@ impl Queue {
             .rooms
             .entry(Arc::clone(&key))
             .or_insert_with(|| Room::after(0));
+        room.forgotten = false;
         if let Some(through) = room.lease.ask(room.last, at_least, now) {
             self.asked.rooms.insert(key, through);
+        }
+    }
+
+    /// Forgets a room that nobody is in, as soon as nothing of it waits. It is remembered when it is used again.
+    pub(super) fn forget(&mut self, name: &str) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.forgotten = true;
+            self.drop_forgotten(name);
+        }
+    }
+
+    /// Forgets a room with everything that waits of it.
+    pub(super) fn discard(&mut self, name: &str) {
+        if let Some(mut room) = self.rooms.remove(name) {
+            room.seal();
+            self.bytes -= room.sealed.iter().map(|block| block.lines.len()).sum::<usize>();
+            self.dirty.retain(|dirty| **dirty != *name);
+        }
+    }
+
+    fn drop_forgotten(&mut self, name: &str) {
+        let goes = |room: &Room| room.forgotten && !room.dirty && room.events == 0 && !room.lease.is_asking();
+        if self.rooms.get(name).is_some_and(goes)
+            && let Some((name, room)) = self.rooms.remove_entry(name)
+        {
+            self.asked.forgotten.push((name, room.last));
         }
     }
 
@@ -170,6 +204,7 @@ impl Queue {
         for (name, through) in &granted.rooms {
             if let Some(room) = self.rooms.get_mut(name) {
                 room.lease.granted(*through);
+                self.drop_forgotten(name);
             }
         }
         if let Some(through) = granted.clock {
@@ -187,6 +222,7 @@ impl Queue {
         Reservations {
             rooms,
             clock: Some(clock),
+            forgotten: Vec::new(),
         }
     }
 
@@ -238,6 +274,9 @@ impl Queue {
             room.dirty = room.events > 0;
             room.dirty
         });
+        for (name, _) in batch {
+            self.drop_forgotten(name);
+        }
         // What is left is younger than what was stored; how much younger does not matter.
         self.oldest = (!self.dirty.is_empty()).then_some(now);
     }
@@ -298,6 +337,7 @@ impl Room {
             last,
             lease,
             dirty: false,
+            forgotten: false,
         }
     }
 

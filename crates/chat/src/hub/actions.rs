@@ -216,12 +216,13 @@ impl Hub {
             return Ok(room);
         }
         if !self.rooms.has_space() {
-            return Err(
-                WireError::new(TOO_MANY_ROOMS, format!("there are {ROOMS_MAX} rooms already"))
-                    .with_hint("enter one of those that are there"),
-            );
+            return Err(WireError::new(
+                TOO_MANY_ROOMS,
+                format!("there is somebody in each of {ROOMS_MAX} rooms"),
+            )
+            .with_hint("enter one of those that are there"));
         }
-        Ok(self.rooms.open(name, 0))
+        Ok(self.rooms.open(name, self.rooms.begins_after()))
     }
 
     /// Puts a member into a room; returns the number of that event and how many are there now.

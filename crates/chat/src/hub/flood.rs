@@ -47,6 +47,14 @@ impl Bucket {
         self.full_at_ns = full_at_ns;
         Ok(())
     }
+
+    /// How many tokens there are.
+    pub(super) fn allowance(self, limit: FloodLimit, now_ns: u64) -> usize {
+        let token_ns = 1_000_000_000 / u64::from(limit.rate.get());
+        let taken_ns = self.full_at_ns.saturating_sub(now_ns);
+        let left_ns = (token_ns * u64::from(limit.burst.get())).saturating_sub(taken_ns);
+        usize::try_from(left_ns / token_ns.max(1)).unwrap_or(usize::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -67,8 +75,9 @@ mod tests {
         let limit = limit(10, 3);
         let mut bucket = Bucket::default();
         let start = 5_000 * MS;
-        for _ in 0..3 {
+        for left in (0..3).rev() {
             assert_eq!(bucket.take(limit, start), Ok(()));
+            assert_eq!(bucket.allowance(limit, start), left);
         }
         assert_eq!(bucket.take(limit, start), Err(100 * MS));
         assert_eq!(

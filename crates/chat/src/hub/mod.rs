@@ -11,6 +11,9 @@
 //!   these are in the replies to its requests. So its view has no gap.
 //! - No two members have the [same](crate::names::Name::is_same) name at the same time.
 //! - A refused request changes nothing, apart from what the flood limit counts.
+//! - There are [`ROOMS_MAX`](crate::limits::ROOMS_MAX) rooms at most. One more takes the place of an empty one, and every
+//!   room that is opened from then on begins with a higher number than any that was forgotten: whoever comes back to a
+//!   room under a spelling that was used before meets no number twice.
 
 mod actions;
 mod flood;
@@ -52,7 +55,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub without connections that remembers `facts`. No flood limit holds if `flood` is `None`.
+    /// A hub without connections that remembers `facts`; of more rooms than it may have, those with the highest numbers.
+    /// No flood limit holds if `flood` is `None`.
     #[must_use]
     pub fn new(facts: Facts, flood: Option<FloodLimit>) -> Self {
         let mut hub = Self {
@@ -60,9 +64,13 @@ impl Hub {
             people: People::default(),
             flood,
         };
-        for (name, seq) in facts.rooms {
-            if hub.rooms.find(&name).is_none() {
+        let mut rooms = facts.rooms;
+        rooms.sort_by_key(|(_, seq)| std::cmp::Reverse(*seq));
+        for (name, seq) in rooms {
+            if hub.rooms.has_space() && hub.rooms.find(&name).is_none() {
                 hub.rooms.open(name, seq);
+            } else {
+                hub.rooms.leave_out(seq);
             }
         }
         for registration in facts.registrations {
@@ -128,9 +136,33 @@ impl Hub {
         }
     }
 
+    /// Whether there is a room that goes by this name.
+    #[must_use]
+    pub fn has_room(&self, name: &Name) -> bool {
+        self.rooms.find(name).is_some()
+    }
+
+    /// How many requests of a connection the flood limit lets pass now, at most.
+    #[must_use]
+    pub fn allowance(&self, connection: ConnectionId, now_ns: u64) -> usize {
+        match (self.flood, self.people.person(connection)) {
+            (Some(limit), Some(person)) => person.bucket.allowance(limit, now_ns),
+            _ => usize::MAX,
+        }
+    }
+
     /// Who is in a room.
     pub fn members(&self, room: RoomId) -> impl Iterator<Item = ConnectionId> {
         self.rooms.get(room).members.iter().copied()
+    }
+
+    /// Whether two connections are members of one room.
+    #[must_use]
+    pub fn share_a_room(&self, one: ConnectionId, other: ConnectionId) -> bool {
+        let (Some(one), Some(other)) = (self.people.member(one), self.people.member(other)) else {
+            return false;
+        };
+        one.rooms.iter().any(|room| other.rooms.contains(room))
     }
 
     /// How many memberships there are in all rooms together: the numbers that a shutdown uses.

@@ -45,6 +45,10 @@ impl People {
         self.connections.insert(connection, Person::default());
     }
 
+    pub(super) fn person(&self, connection: ConnectionId) -> Option<&Person> {
+        self.connections.get(&connection)
+    }
+
     pub(super) fn person_mut(&mut self, connection: ConnectionId) -> Option<&mut Person> {
         self.connections.get_mut(&connection)
     }

@@ -1,18 +1,23 @@
 //! The rooms: who is in each, and the number of its latest event.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::io::{ConnectionId, RoomId, RoomLine};
 use crate::limits::{ROOMS_LISTED_MAX, ROOMS_MAX};
 use crate::names::{Name, NameKey};
 
-/// All rooms. A room stays when its last member leaves, because its log does.
+/// All rooms. A room stays when its last member leaves, because its log does, until its place is needed.
 ///
-/// Invariant: every key of every room's name leads to that room or to one older than it.
+/// Invariants: every key of every room's name leads to that room, and no key leads anywhere else. No number of a room
+/// that was forgotten is above `forgotten_through`.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     by_id: BTreeMap<RoomId, Room>,
     by_key: BTreeMap<NameKey, RoomId>,
+    /// Rooms opened so far: ids are not given twice.
+    opened: u64,
+    forgotten_through: u64,
 }
 
 /// One room.
@@ -35,11 +40,50 @@ impl Rooms {
         self.by_id.len() < ROOMS_MAX
     }
 
-    /// Opens a room whose latest event has number `seq`.
+    /// The number after which a room begins that is opened now: it may be one that was forgotten, under this or a
+    /// similar spelling, and a number is never given twice.
+    pub(super) fn begins_after(&self) -> u64 {
+        self.forgotten_through
+    }
+
+    /// Leaves a room out whose latest event has number `seq`.
+    pub(super) fn leave_out(&mut self, seq: u64) {
+        self.forgotten_through = self.forgotten_through.max(seq);
+    }
+
+    /// Forgets as many empty rooms as are in the way of `count` new ones, those with the lowest numbers first: they have
+    /// the least to lose. Returns their names.
+    pub(super) fn make_space(&mut self, count: usize) -> Vec<Arc<str>> {
+        let excess = (self.by_id.len() + count).saturating_sub(ROOMS_MAX);
+        if excess == 0 {
+            return Vec::new();
+        }
+        let empty = self.by_id.iter().filter(|(_, room)| room.members.is_empty());
+        let mut empty: Vec<(u64, RoomId)> = empty.map(|(&id, room)| (room.seq, id)).collect();
+        empty.sort_unstable();
+        empty.truncate(excess);
+        empty
+            .into_iter()
+            .filter_map(|(seq, id)| self.forget(id, seq))
+            .collect()
+    }
+
+    fn forget(&mut self, id: RoomId, seq: u64) -> Option<Arc<str>> {
+        let room = self.by_id.remove(&id)?;
+        for key in room.name.keys() {
+            self.by_key.remove(key);
+        }
+        self.leave_out(seq);
+        Some(room.name.shared())
+    }
+
+    /// Opens a room whose latest event has number `seq`. There is none of that name yet.
     pub(super) fn open(&mut self, name: Name, seq: u64) -> RoomId {
-        let id = RoomId(self.by_id.len() as u64);
+        let id = RoomId(self.opened);
+        self.opened += 1;
         for key in name.keys() {
-            self.by_key.entry(key.clone()).or_insert(id);
+            let before = self.by_key.insert(key.clone(), id);
+            debug_assert!(before.is_none(), "two rooms would have the name {name}");
         }
         self.by_id.insert(
             id,
@@ -53,11 +97,15 @@ impl Rooms {
     }
 
     pub(super) fn get(&self, id: RoomId) -> &Room {
-        self.by_id.get(&id).expect("rooms stay, so their ids do")
+        self.by_id
+            .get(&id)
+            .expect("rooms are forgotten only between requests, and only empty ones")
     }
 
     pub(super) fn get_mut(&mut self, id: RoomId) -> &mut Room {
-        self.by_id.get_mut(&id).expect("rooms stay, so their ids do")
+        self.by_id
+            .get_mut(&id)
+            .expect("rooms are forgotten only between requests, and only empty ones")
     }
 
     /// Takes everybody out of every room: who was where, room by room.
@@ -100,5 +148,60 @@ impl Room {
             members: self.members.len() as u64,
             seq: self.seq,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::room(text).unwrap()
+    }
+
+    /// As many rooms as there may be; room `n` has had `n` events.
+    fn full() -> Rooms {
+        let mut rooms = Rooms::default();
+        for n in 0..ROOMS_MAX {
+            rooms.open(name(&format!("room {n}")), n as u64);
+        }
+        rooms
+    }
+
+    #[test]
+    fn an_empty_room_gives_way_the_one_with_the_lowest_number_first() {
+        let mut rooms = full();
+        assert!(rooms.make_space(0).is_empty());
+        let occupied = rooms.find(&name("room 1")).unwrap();
+        rooms.get_mut(occupied).members.insert(ConnectionId(7));
+        let forgotten = rooms.make_space(2);
+        assert_eq!(
+            forgotten.iter().map(|name| &**name).collect::<Vec<_>>(),
+            ["room 0", "room 2"]
+        );
+        assert!(rooms.has_space() && rooms.make_space(2).is_empty());
+        assert_eq!(rooms.find(&name("room 2")), None);
+        assert_eq!(rooms.find(&name("room 1")), Some(occupied));
+    }
+
+    #[test]
+    fn no_number_is_given_twice() {
+        let mut rooms = full();
+        assert_eq!(rooms.make_space(3).len(), 3);
+        // It was forgotten at 2; another spelling of it is the same room.
+        let again = rooms.open(name("ROOM 2"), rooms.begins_after());
+        assert_eq!(rooms.get_mut(again).next_seq(), 3);
+        let anew = rooms.open(name("never seen"), rooms.begins_after());
+        assert_eq!(rooms.get_mut(anew).next_seq(), 3);
+        assert_ne!(again, anew);
+    }
+
+    #[test]
+    fn where_everybody_is_inside_nothing_is_forgotten() {
+        let mut rooms = full();
+        for room in rooms.by_id.values_mut() {
+            room.members.insert(ConnectionId(7));
+        }
+        assert!(rooms.make_space(1).is_empty() && !rooms.has_space());
     }
 }

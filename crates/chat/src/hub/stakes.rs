@@ -15,7 +15,7 @@ use crate::ops::Op;
 pub struct Stake {
     /// The room's name.
     pub room: Arc<str>,
-    /// The number of its latest event; 0 for a room that is not there yet.
+    /// The number of its latest event, or the one after which it would begin.
     pub seq: u64,
 }
 
@@ -27,6 +27,12 @@ pub struct Entering {
 }
 
 impl Entering {
+    /// The room's name.
+    #[must_use]
+    pub fn room(&self) -> &Name {
+        &self.room
+    }
+
     /// The room that an operation enters, if it is one that does.
     #[must_use]
     pub fn by(op: &Op<'_>) -> Option<Self> {
@@ -57,6 +63,14 @@ impl Entering {
 }
 
 impl Hub {
+    /// Forgets empty rooms where those that are entered would be too many. Returns the names of those forgotten: what is
+    /// stored of them stays.
+    pub fn make_space(&mut self, entering: &[Entering]) -> Vec<Arc<str>> {
+        let new = entering.iter().filter(|entering| !self.has_room(&entering.room));
+        let count = new.count();
+        self.rooms.make_space(count)
+    }
+
     /// The rooms whose numbers may be used by what `connection` does next: those it is in, those it enters, and those
     /// of a member that it may take the place of. A request, or the end of the connection, uses at most two numbers
     /// of each.
@@ -80,7 +94,7 @@ impl Hub {
                 Some(room) => rooms.push(room),
                 None if self.rooms.has_space() => stakes.push(Stake {
                     room: room.shared(),
-                    seq: 0,
+                    seq: self.rooms.begins_after(),
                 }),
                 None => {}
             }

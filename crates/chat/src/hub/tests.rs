@@ -774,6 +774,35 @@ fn what_is_known_from_before_goes_on() {
     );
 }
 
+#[test]
+fn of_too_many_rooms_from_before_those_with_the_most_events_go_on() {
+    let rooms = crate::limits::ROOMS_MAX as u64 + 2;
+    let facts = Facts {
+        rooms: (1..=rooms)
+            .map(|n| (Name::room(&format!("room {n}")).unwrap(), n))
+            .collect(),
+        ..Facts::default()
+    };
+    let mut hub = Hub::new(facts, None);
+    let known = |hub: &Hub, n: u64| hub.has_room(&Name::room(&format!("room {n}")).unwrap());
+    assert!(!known(&hub, 1) && !known(&hub, 2) && known(&hub, 3) && known(&hub, rooms));
+
+    // The next one takes the place of room 3, and nobody is given a number that was given before.
+    let entering = Entering::by(&Op::Enter {
+        room: proto::Text("room 2".into()),
+        since: None,
+    });
+    assert_eq!(hub.make_space(entering.as_slice()), ["room 3".into()]);
+    let stakes = hub.stakes(ConnectionId(1), entering.as_slice());
+    assert_eq!(
+        stakes,
+        [Stake {
+            room: "room 2".into(),
+            seq: 3
+        }]
+    );
+}
+
 /// One random request or end, as a script line.
 fn line() -> impl Strategy<Value = String> {
     let connection = 0..6_u64;

@@ -210,7 +210,12 @@ impl Server {
             ),
         };
         let clock = Clock::starting_at(restored.clock, LEAP_MAX_DEFAULT);
-        let hub = Hub::new(facts(&restored), settings.flood);
+        let facts = facts(&restored);
+        let names: Vec<Name> = facts.rooms.iter().map(|(name, _)| name.clone()).collect();
+        let hub = Hub::new(facts, settings.flood);
+        for name in names.iter().filter(|name| !hub.has_room(name)) {
+            history.forget(name.as_str());
+        }
         let core = Core::new(hub, history, clock, settings.tracer);
         let shared = Arc::new(Shared {
             core,

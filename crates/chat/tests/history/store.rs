@@ -95,6 +95,74 @@ async fn what_was_appended_comes_back_before_and_after_it_is_stored() {
 }
 
 #[tokio::test]
+async fn a_forgotten_room_is_remembered_when_it_is_used_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (history, _) = open(dir.path());
+    append(&history, "tea", 1..=10).await;
+    append(&history, "lobby", 1..=3).await;
+    stored(dir.path(), "tea", 10).await;
+    history.forget("tea");
+    support::eventually(|| history.seqs_through("tea") == 0).await;
+    assert!(history.seqs_through("lobby") >= 3);
+
+    // Other numbers have been forgotten meanwhile, so it goes on behind them.
+    append(&history, "tea", 21..=22).await;
+    let page = history
+        .page("tea", Window::Newest, 4, ALL)
+        .await
+        .expect("readable");
+    assert_eq!(seqs(&page.events), [9, 10, 21, 22]);
+    // Forgotten before anything of it is stored: it goes once that is done.
+    append(&history, "coffee", 1..=2).await;
+    history.forget("coffee");
+    stored(dir.path(), "coffee", 2).await;
+    support::eventually(|| history.seqs_through("coffee") == 0).await;
+    // Reserved and never used.
+    history.reserve_seqs("nothing", 5).await;
+    history.forget("nothing");
+    assert_eq!(history.seqs_through("nothing"), 0);
+    assert!(history.reserve_seqs("nothing", 5).await >= 5, "and again");
+    history.close(0).await.expect("closes");
+
+    let (history, restored) = open(dir.path());
+    let mut rooms: Vec<_> = restored
+        .rooms
+        .iter()
+        .map(|room| (&*room.name, room.next_seq, room.events))
+        .collect();
+    rooms.sort_unstable();
+    assert_eq!(
+        rooms,
+        [
+            ("coffee", 3, 2),
+            ("lobby", 4, 3),
+            ("nothing", 1, 0),
+            ("tea", 23, 12)
+        ]
+    );
+    history.close(0).await.expect("closes");
+}
+
+#[tokio::test]
+async fn without_a_store_a_forgotten_room_is_gone() {
+    let history = History::in_memory(100);
+    append(&history, "tea", 1..=10).await;
+    append(&history, "lobby", 1..=2).await;
+    history.forget("tea");
+    let page = history
+        .page("tea", Window::Newest, 4, ALL)
+        .await
+        .expect("readable");
+    assert!(page.events.is_empty());
+    append(&history, "tea", 11..=12).await;
+    let page = history
+        .page("tea", Window::Newest, 4, ALL)
+        .await
+        .expect("readable");
+    assert_eq!(seqs(&page.events), [11, 12]);
+}
+
+#[tokio::test]
 async fn reads_join_what_is_stored_with_what_is_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let (history, _) = open(dir.path());
