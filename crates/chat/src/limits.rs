@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proto::net::Patience;
+
 /// Longest name of a member or a room, in characters: what fits beside a message on a narrow terminal.
 pub const NAME_CHARS_MAX: usize = 32;
 
@@ -62,11 +64,24 @@ pub const HASHES_RUNNING_MAX: usize = 2;
 /// Passwords that wait for their turn; one more is refused with `busy`. Half a second of work.
 pub const HASHES_WAITING_MAX: usize = 64;
 
-/// How long a sender may be held up, per read, for receivers that are behind but making progress.
-pub const SENDER_PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Longest time a sender is held up after one read, whatever its receivers do. Only a server that is itself too busy
+/// to write gets there: a receiver is waited for as [`RECEIVER_PATIENCE`] says.
+pub const SENDER_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How long a receiver may be behind before senders no longer wait for it.
-pub const RECEIVER_BEHIND_MAX: Duration = Duration::from_millis(250);
+/// How long senders wait for a receiver that is behind: long enough for whoever reads at all, on a busy machine too,
+/// and short enough that one who does not is noticed by those only who send more than a MiB in that time.
+pub const RECEIVER_PATIENCE: Patience = Patience {
+    stalled: Duration::from_millis(200),
+    behind: Duration::from_millis(500),
+};
+
+/// Receivers that a sender's own thread writes to after a batch; the others' tasks are woken. So many writes take about
+/// as long as waking another core does.
+pub const DELIVERIES_MAX: usize = 128;
+
+/// Largest chunk that is delivered by the sender's thread, in bytes. Where more comes at once, copying it into the
+/// sockets is shared among the cores.
+pub const DELIVERY_BYTES_MAX: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use super::RunError;
 use super::fanout::{Chunk, Numbered, Receiver, Receivers};
 use super::request::{Errand, Line, Received};
 use super::session::Session;
-use crate::codes::{RECEIVER_BEHIND, TAKEN_OVER};
+use crate::codes::RECEIVER_BEHIND;
 use crate::events::{write_history, write_lagged, write_reply, write_told};
 use crate::history::History;
 use crate::hub::{ConnectionId, Entering, Hub, Input, Output, Reason, Reply, Stake};
@@ -54,6 +54,8 @@ pub(super) enum Progress<'b> {
     Needs(Needed),
     /// Something has to be awaited before it can go on.
     Waits(Errand<'b>),
+    /// These receivers should be waited for before it goes on.
+    Holds(Vec<Outbox>),
     /// The connection is over: what is queued is to be written and the stream closed.
     Over,
 }
@@ -71,7 +73,7 @@ impl Core {
     pub(super) fn new(hub: Hub, history: History, clock: Clock, tracer: Tracer) -> Self {
         let state = State {
             hub,
-            receivers: Receivers::new(),
+            receivers: Receivers::default(),
             clock_through: 0,
             connections: 0,
         };
@@ -103,34 +105,52 @@ impl Core {
         connection
     }
 
-    /// Handles the lines that are left of a batch, as far as it can be done without waiting.
+    /// Handles the lines that are left of a batch, as far as it can be done without waiting. When `patient`, receivers
+    /// that are behind are waited for first.
     pub(super) fn receive<'b>(
         &self,
         session: &mut Session,
         lines: &mut std::vec::IntoIter<Line<'b>>,
+        patient: bool,
     ) -> Progress<'b> {
-        let mut state = self.lock();
-        let entering: Vec<Entering> = lines.as_slice().iter().filter_map(Line::entering).collect();
-        let numbers = lines.len() as u64 * 2;
-        let times = lines.as_slice().iter().map(Line::times).sum();
-        let stamp_max = lines
-            .as_slice()
-            .iter()
-            .filter_map(Line::lamport)
-            .max()
-            .unwrap_or(0);
-        if let Some(needed) =
-            self.missing_numbers(&mut state, session.id, &entering, numbers, times, stamp_max)
-        {
-            return Progress::Needs(needed);
-        }
-        let mut desk = Desk::new(self, &mut state, session, lines.as_slice());
-        while desk.progress.is_none()
-            && let Some(line) = lines.next()
-        {
-            desk.take(line);
-        }
-        desk.close()
+        self.decide(session, |state, session| {
+            let State { hub, receivers, .. } = state;
+            let told = std::mem::take(&mut session.told);
+            let reaches = |other| hub.share_a_room(session.id, other) || told.contains(&other);
+            let holding_up = receivers.holding_up(session.id, reaches);
+            if patient && !holding_up.is_empty() {
+                session.told = told;
+                return Progress::Holds(holding_up);
+            }
+            // What the flood limit refuses need not have a room; one token more may come meanwhile.
+            let allowance = state.hub.allowance(session.id, self.now_ns()).saturating_add(1);
+            let requests = lines.as_slice().iter().filter(|line| line.lamport().is_some());
+            let entering: Vec<Entering> = requests.take(allowance).filter_map(Line::entering).collect();
+            let numbers = lines.len() as u64 * 2;
+            let times = lines.as_slice().iter().map(Line::times).sum();
+            let stamps = lines.as_slice().iter().filter_map(Line::lamport);
+            let stamp_max = stamps.max().unwrap_or(0);
+            if let Some(needed) =
+                self.missing_numbers(state, session.id, &entering, numbers, times, stamp_max)
+            {
+                return Progress::Needs(needed);
+            }
+            let mut desk = Desk::new(self, state, session, lines.as_slice());
+            while desk.progress.is_none()
+                && let Some(line) = lines.next()
+            {
+                desk.take(line);
+            }
+            let progress = desk.close();
+            // Numbers reserved for a room that was not opened after all are not kept for nobody.
+            for entering in entering
+                .iter()
+                .filter(|entering| !state.hub.has_room(entering.room()))
+            {
+                self.history.forget(entering.room().as_str());
+            }
+            progress
+        })
     }
 
     /// Goes on with what waited for a password or for a registration.
@@ -140,16 +160,17 @@ impl Core {
         entering: &[Entering],
         answer: &mut Option<Input<'b>>,
     ) -> Progress<'b> {
-        let mut state = self.lock();
-        let times = 2 * ROOMS_PER_MEMBER_MAX as u64 + 2;
-        if let Some(needed) = self.missing_numbers(&mut state, session.id, entering, 2, times, 0) {
-            return Progress::Needs(needed);
-        }
-        let mut desk = Desk::new(self, &mut state, session, &[]);
-        if let Some(input) = answer.take() {
-            desk.step(input);
-        }
-        desk.close()
+        self.decide(session, |state, session| {
+            let times = 2 * ROOMS_PER_MEMBER_MAX as u64 + 2;
+            if let Some(needed) = self.missing_numbers(state, session.id, entering, 2, times, 0) {
+                return Progress::Needs(needed);
+            }
+            let mut desk = Desk::new(self, state, session, &[]);
+            if let Some(input) = answer.take() {
+                desk.step(input);
+            }
+            desk.close()
+        })
     }
 
     /// Replies to `history`.
@@ -160,23 +181,18 @@ impl Core {
         room: &str,
         page: Result<crate::history::Page, WireError>,
     ) {
-        let mut state = self.lock();
-        let mut desk = Desk::new(self, &mut state, session, &[]);
-        match page {
-            Ok(page) => {
-                let lamport = desk.send("reply", &[]);
-                write_history(
-                    &mut desk.replies,
-                    lamport,
-                    id,
-                    room,
-                    page.events.iter().map(|line| &line[..]),
-                    page.more,
-                );
+        self.decide(session, |state, session| {
+            let mut desk = Desk::new(self, state, session, &[]);
+            match page {
+                Ok(page) => {
+                    let lamport = desk.send("reply", &[]);
+                    let events = page.events.iter().map(|line| &line[..]);
+                    write_history(&mut desk.replies, lamport, id, room, events, page.more);
+                }
+                Err(error) => desk.refuse(id, &error),
             }
-            Err(error) => desk.refuse(id, &error),
-        }
-        let _ = desk.close();
+            let _ = desk.close();
+        });
     }
 
     /// The line that says how many events a replay does not have.
@@ -190,60 +206,61 @@ impl Core {
     /// The connection has drained after its outbox was full: it is told what it missed, and receives again.
     pub(super) fn drained(&self, session: &mut Session) {
         let mut state = self.lock();
-        let Some(receiver) = state.receivers.get_mut(&session.id) else {
-            return;
-        };
-        let missed = std::mem::take(&mut receiver.missed);
+        let missed = state.receivers.take_missed(session.id);
         let mut lines = Vec::new();
         for (room, missed) in missed {
             tracing::warn!(room = %Harmless(&room), missed, "the connection lagged");
             write_lagged(&mut lines, self.send("lagged", &[]), &room, missed);
         }
-        session.push_reply(lines);
+        session.reply(lines);
     }
 
     /// The connection is over without having left. Numbers may have to be reserved first.
     pub(super) fn end(&self, session: &mut Session, reason: Reason) -> Progress<'static> {
-        let mut state = self.lock();
-        let times = 2 * ROOMS_PER_MEMBER_MAX as u64;
-        if let Some(needed) = self.missing_numbers(&mut state, session.id, &[], 2, times, 0) {
-            return Progress::Needs(needed);
-        }
-        state.receivers.remove(&session.id);
-        let mut desk = Desk::new(self, &mut state, session, &[]);
-        let connection = desk.session.id;
-        desk.step(Input::Ended { connection, reason });
-        desk.close()
+        self.decide(session, |state, session| {
+            let times = 2 * ROOMS_PER_MEMBER_MAX as u64;
+            if let Some(needed) = self.missing_numbers(state, session.id, &[], 2, times, 0) {
+                return Progress::Needs(needed);
+            }
+            state.receivers.remove(session.id);
+            let mut desk = Desk::new(self, state, session, &[]);
+            let connection = desk.session.id;
+            desk.step(Input::Ended { connection, reason });
+            desk.close()
+        })
     }
 
     /// The server goes down: the first connection to notice empties the rooms, and each is told.
     pub(super) fn shut_down(&self, session: &mut Session) -> Progress<'static> {
-        let mut state = self.lock();
-        let times = state.hub.memberships() + 1;
-        if let Some(needed) = self.missing_numbers(&mut state, session.id, &[], 0, times, 0) {
-            return Progress::Needs(needed);
-        }
-        let mut desk = Desk::new(self, &mut state, session, &[]);
-        desk.step(Input::ShutDown);
-        desk.tell_end(
-            &WireError::new(codes::SHUTTING_DOWN, "the server is going down")
-                .with_hint("come back in a moment"),
-        );
-        desk.close()
+        self.decide(session, |state, session| {
+            let times = state.hub.memberships() + 1;
+            if let Some(needed) = self.missing_numbers(state, session.id, &[], 0, times, 0) {
+                return Progress::Needs(needed);
+            }
+            let mut desk = Desk::new(self, state, session, &[]);
+            desk.step(Input::ShutDown);
+            desk.tell_end(
+                &WireError::new(codes::SHUTTING_DOWN, "the server is going down")
+                    .with_hint("come back in a moment"),
+            );
+            desk.close()
+        })
     }
 
-    /// The connection's name was taken over: it is told why it ends.
-    pub(super) fn ousted(&self, session: &mut Session) {
-        let mut state = self.lock();
-        let mut desk = Desk::new(self, &mut state, session, &[]);
-        desk.tell_end(
-            &WireError::new(
-                TAKEN_OVER,
-                "your name was taken over by another connection of yours",
-            )
-            .with_hint("do not come back by yourself: that would take it back"),
-        );
-        let _ = desk.close();
+    /// The connection is told why it ends.
+    pub(super) fn tell_end(&self, session: &mut Session, error: &WireError) {
+        self.decide(session, |state, session| {
+            let mut desk = Desk::new(self, state, session, &[]);
+            desk.tell_end(error);
+            let _ = desk.close();
+        });
+    }
+
+    /// Decides something under the lock; what it left to be delivered follows when others have the lock already.
+    fn decide<R>(&self, session: &mut Session, work: impl FnOnce(&mut State, &mut Session) -> R) -> R {
+        let result = work(&mut self.lock(), session);
+        session.deliveries.deliver();
+        result
     }
 
     /// What has to be reserved before up to `numbers` numbers of each room at stake and `times` Lamport times, after
@@ -258,6 +275,9 @@ impl Core {
         stamp_max: u64,
     ) -> Option<Needed> {
         let mut needed = Needed::default();
+        for room in state.hub.make_space(entering) {
+            self.history.forget(&room);
+        }
         for Stake { room, seq } in state.hub.stakes(connection, entering) {
             let through = seq + numbers;
             if self.history.seqs_through(&room) < through {
@@ -338,6 +358,10 @@ impl<'l, 'b> Desk<'l, 'b> {
         match line {
             Line::Refused(refusal) => self.refuse_line(refusal),
             Line::Request(Received { id, lamport, op }) => {
+                #[cfg(test)]
+                if let crate::ops::Op::Say { text, .. } = &op {
+                    assert_ne!(&**text, PLANTED_PANIC, "as the test wants it");
+                }
                 if let Err(error) = self.receive(op.name(), lamport) {
                     return self.refuse(id, &error);
                 }
@@ -457,7 +481,7 @@ impl<'l, 'b> Desk<'l, 'b> {
                 self.progress = Some(Progress::Over)
             }
             Output::Close { connection } => {
-                if let Some(receiver) = self.state.receivers.get(&connection) {
+                if let Some(receiver) = self.state.receivers.get(connection) {
                     receiver.ousted.notify_one();
                 }
             }
@@ -515,13 +539,10 @@ impl<'l, 'b> Desk<'l, 'b> {
             self.replies.extend_from_slice(&line);
             return;
         }
-        let Some(receiver) = self.state.receivers.get_mut(&connection) else {
-            return;
-        };
-        match receiver.outbox.push(line.into()) {
-            proto::net::Pushed::Full => self.behind = true,
-            proto::net::Pushed::Pressing => self.session.pressing.push(receiver.outbox.clone()),
-            proto::net::Pushed::Taken | proto::net::Pushed::Closed => {}
+        let Session { deliveries, told, .. } = &mut *self.session;
+        self.behind |= !self.state.receivers.tell(connection, line.into(), deliveries);
+        if told.last() != Some(&connection) {
+            told.push(connection);
         }
     }
 
@@ -537,11 +558,11 @@ impl<'l, 'b> Desk<'l, 'b> {
     fn hand_out(&mut self) {
         let State { hub, receivers, .. } = &mut *self.state;
         self.chunk
-            .hand_out(hub, receivers, &self.core.history, &mut self.session.pressing);
+            .hand_out(hub, receivers, &self.core.history, &mut self.session.deliveries);
     }
 
     fn queue_replies(&mut self) {
-        self.session.push_reply(std::mem::take(&mut self.replies));
+        self.session.reply(std::mem::take(&mut self.replies));
     }
 
     /// Ends the turn: everything decided is queued.
@@ -556,8 +577,9 @@ impl<'l, 'b> Desk<'l, 'b> {
     }
 }
 
+/// Saying this panics while the lock is held, so that a test can see what becomes of it.
+#[cfg(test)]
+pub(super) const PLANTED_PANIC: &str = "a planted panic";
+
 /// About what a reply to `say` takes.
 const REPLY_BYTES: usize = 96;
-
-/// Outboxes are shared with the tasks of their connections.
-pub(super) type Pressing = Vec<Outbox>;

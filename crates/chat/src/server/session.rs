@@ -1,21 +1,23 @@
 //! One connection's task: reads, decides with the core, and waits for what has to be waited for.
 
-use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::net::{Closed, Connection, Turn};
-use proto::{Batch, WireError};
+use futures::FutureExt as _;
+use proto::net::{Closed, Connection, Outbox, Turn};
+use proto::{Batch, WireError, codes};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
-use super::core::{Core, Needed, Pressing, Progress};
-use super::fanout::Receiver;
+use super::core::{Core, Needed, Progress};
+use super::fanout::{Deliveries, Receiver};
 use super::passwords::Passwords;
 use super::request::{self, Errand};
-use crate::codes::HISTORY_UNAVAILABLE;
+use crate::codes::{HISTORY_UNAVAILABLE, TAKEN_OVER};
 use crate::history::{self, Window};
 use crate::hub::{ConnectionId, Entering, Input, Reason, Registration};
-use crate::limits::{HISTORY_REPLY_BYTES, RECEIVER_BEHIND_MAX, SENDER_PAUSE_MAX};
+use crate::limits::{HISTORY_REPLY_BYTES, RECEIVER_PATIENCE, SENDER_PAUSE_MAX};
 
 /// One connection as its task sees it.
 #[derive(Debug)]
@@ -26,8 +28,10 @@ pub(super) struct Session {
     pub(super) requests: u64,
     /// It has broken the framing too often.
     pub(super) broken: bool,
-    /// Outboxes above their soft mark that this connection has just written to.
-    pub(super) pressing: Pressing,
+    /// What it has caused and its thread still has to write.
+    pub(super) deliveries: Deliveries,
+    /// Whom its last batch told something privately.
+    pub(super) told: Vec<ConnectionId>,
 }
 
 /// What a session needs of its server.
@@ -39,10 +43,9 @@ pub(super) struct Shared {
 
 impl Session {
     /// Queues lines for this connection itself.
-    pub(super) fn push_reply(&self, lines: Vec<u8>) {
+    pub(super) fn reply(&mut self, lines: Vec<u8>) {
         if !lines.is_empty() {
-            // A connection that is over misses its replies; its task is about to notice.
-            let _ = self.connection.outbox().push_reply(lines.into());
+            self.connection.queue(lines.into());
         }
     }
 }
@@ -50,20 +53,21 @@ impl Session {
 /// Serves a connection to its end.
 pub(super) async fn serve(connection: Connection, shared: Arc<Shared>) {
     let ousted = Arc::new(Notify::new());
-    let receiver = Receiver {
-        outbox: connection.outbox().clone(),
-        ousted: Arc::clone(&ousted),
-        missed: BTreeMap::new(),
-    };
+    let receiver = Receiver::new(connection.outbox().clone(), Arc::clone(&ousted));
     let id = shared.core.open(receiver);
     let mut session = Session {
         id,
         connection,
         requests: 0,
         broken: false,
-        pressing: Vec::new(),
+        deliveries: Deliveries::default(),
+        told: Vec::new(),
     };
-    let end = run(&mut session, &shared, &ousted).await;
+    // Whatever happens, the others learn of the end and the name is free again.
+    let ran = AssertUnwindSafe(run(&mut session, &shared, &ousted))
+        .catch_unwind()
+        .await;
+    let end = ran.unwrap_or(End::Failed);
     match end {
         End::Closed(closed) => tracing::debug!(%closed, "connection over"),
         End::ShuttingDown => {
@@ -71,7 +75,13 @@ pub(super) async fn serve(connection: Connection, shared: Arc<Shared>) {
                 reserve(&shared, needed).await;
             }
         }
-        End::Ousted => shared.core.ousted(&mut session),
+        End::Ousted => shared.core.tell_end(&mut session, &taken_over()),
+        End::Failed => {
+            tracing::error!(
+                "a connection's task failed; it is closed; hint: please report what was printed before this"
+            );
+            shared.core.tell_end(&mut session, &failed());
+        }
         End::Finished => {}
     }
     // Before anything is awaited that the peer could hold up: the others learn of the end at once.
@@ -94,6 +104,8 @@ enum End {
     Ousted,
     /// The server goes down.
     ShuttingDown,
+    /// A mistake of ours: its task panicked.
+    Failed,
 }
 
 impl End {
@@ -102,7 +114,9 @@ impl End {
         match self {
             Self::Closed(Closed::TimedOut) => Reason::Timeout,
             Self::Closed(Closed::Slow) => Reason::Slow,
-            Self::Closed(_) | Self::Finished | Self::Ousted | Self::ShuttingDown => Reason::Lost,
+            Self::Closed(_) | Self::Finished | Self::Ousted | Self::ShuttingDown | Self::Failed => {
+                Reason::Lost
+            }
         }
     }
 }
@@ -136,34 +150,20 @@ async fn run(session: &mut Session, shared: &Shared, ousted: &Notify) -> End {
 /// the room for it.
 async fn receive(session: &mut Session, shared: &Shared, batch: &Batch) -> Result<(), End> {
     let mut lines = request::read(batch).into_iter();
+    let mut patient_until = None;
     loop {
-        match shared.core.receive(session, &mut lines) {
+        let patient = patient_until.is_none_or(|until| Instant::now() < until);
+        match shared.core.receive(session, &mut lines, patient) {
             Progress::Done => break,
             Progress::Over => return Err(End::Finished),
             Progress::Needs(needed) => session.connection.write_while(reserve(shared, needed)).await?,
             Progress::Waits(errand) => run_errand(session, shared, errand).await?,
-        }
-    }
-    pause(session, shared).await
-}
-
-/// Waits a little for those receivers that are behind but follow, and for a disk that does. Reading stops meanwhile,
-/// and so the sender does: that is all the flow control there is.
-async fn pause(session: &mut Session, shared: &Shared) -> Result<(), End> {
-    let pressing = std::mem::take(&mut session.pressing);
-    if !pressing.is_empty() {
-        let relieved = async {
-            for outbox in pressing {
-                if outbox.is_pressing(SENDER_PAUSE_MAX, RECEIVER_BEHIND_MAX) {
-                    outbox.relieved().await;
-                }
+            Progress::Holds(outboxes) => {
+                let until = *patient_until.get_or_insert_with(|| Instant::now() + SENDER_PAUSE_MAX);
+                let relieved = timeout_at(until, relieved(outboxes));
+                let _ = session.connection.write_while(relieved).await?;
             }
-        };
-        // Those that are not relieved in time lag.
-        let _ = session
-            .connection
-            .write_while(tokio::time::timeout(SENDER_PAUSE_MAX, relieved))
-            .await?;
+        }
     }
     if shared.core.history.is_behind() {
         session
@@ -172,6 +172,14 @@ async fn pause(session: &mut Session, shared: &Shared) -> Result<(), End> {
             .await?;
     }
     Ok(())
+}
+
+/// Waits for receivers that are behind but follow. The sender is not read meanwhile: that is all the flow control there
+/// is. Many that wait for one receiver go on one by one, because each looks again under the lock.
+async fn relieved(outboxes: Vec<Outbox>) {
+    for outbox in outboxes {
+        outbox.relieved_within(RECEIVER_PATIENCE).await;
+    }
 }
 
 async fn run_errand(session: &mut Session, shared: &Shared, errand: Errand<'_>) -> Result<(), End> {
@@ -253,8 +261,8 @@ async fn answer(
             Progress::Waits(Errand::Replay { room, after, through }) => {
                 return replay(session, shared, &room, after, through).await;
             }
-            // No answer leads to another question.
-            Progress::Waits(_) => return Ok(()),
+            // No answer leads to another question, and none is held up.
+            Progress::Waits(_) | Progress::Holds(_) => return Ok(()),
         }
     }
 }
@@ -327,6 +335,84 @@ async fn reserve(shared: &Shared, needed: Needed) {
     }
 }
 
+fn taken_over() -> WireError {
+    WireError::new(
+        TAKEN_OVER,
+        "your name was taken over by another connection of yours",
+    )
+    .with_hint("do not come back by yourself: that would take it back")
+}
+
+fn failed() -> WireError {
+    WireError::new(
+        codes::INTERNAL,
+        "the server made a mistake and closes this connection",
+    )
+    .with_hint("come back; the log of the server says more")
+}
+
 fn unavailable(error: &dyn std::fmt::Display) -> WireError {
     WireError::new(HISTORY_UNAVAILABLE, error.to_string()).with_hint("try again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::net::{MemoryConnector, Shutdown, Stream};
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+    use crate::server::core::PLANTED_PANIC;
+    use crate::{Server, Settings};
+
+    async fn join(connector: &MemoryConnector, name: &str) -> BufReader<Stream> {
+        let mut stream = BufReader::new(connector.connect().await.unwrap());
+        send(
+            &mut stream,
+            &format!("{{\"id\":1,\"op\":\"join\",\"name\":\"{name}\"}}"),
+        )
+        .await;
+        expect(&mut stream, "\"service\":\"chat\"").await;
+        expect(&mut stream, "\"ok\"").await;
+        stream
+    }
+
+    async fn send(stream: &mut BufReader<Stream>, line: &str) {
+        stream.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn expect(stream: &mut BufReader<Stream>, part: &str) {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        assert!(line.contains(part), "{line:?} instead of {part}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection_and_frees_the_name() {
+        let (server, connector) = Server::in_memory(Settings::default()).unwrap();
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(server.run(shutdown.clone()));
+        let mut ana = join(&connector, "Ana").await;
+        let mut bia = join(&connector, "Bia").await;
+        expect(&mut ana, "\"entered\"").await;
+
+        send(
+            &mut ana,
+            &format!("{{\"id\":2,\"op\":\"say\",\"text\":\"{PLANTED_PANIC}\"}}"),
+        )
+        .await;
+        expect(&mut ana, "\"code\":\"internal\"").await;
+        let mut rest = String::new();
+        assert_eq!(ana.read_line(&mut rest).await.unwrap(), 0, "closed: {rest}");
+        expect(
+            &mut bia,
+            "\"event\":\"left\",\"room\":\"lobby\",\"seq\":3,\"name\":\"Ana\",\"reason\":\"lost\"",
+        )
+        .await;
+
+        let mut ana = join(&connector, "Ana").await;
+        expect(&mut bia, "\"entered\"").await;
+        send(&mut bia, "{\"id\":2,\"op\":\"say\",\"text\":\"welcome back\"}").await;
+        expect(&mut ana, "welcome back").await;
+        shutdown.begin();
+        running.await.unwrap().unwrap();
+    }
 }

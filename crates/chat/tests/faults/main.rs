@@ -5,6 +5,7 @@
 
 mod churn;
 mod connections;
+mod flow;
 mod framing;
 mod process;
 mod requests;

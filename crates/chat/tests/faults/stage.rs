@@ -242,6 +242,11 @@ impl Wire {
         read
     }
 
+    /// Both directions, for who reads and writes at once.
+    pub(crate) fn into_halves(self) -> (BufReader<ReadHalf<Stream>>, WriteHalf<Stream>) {
+        (self.reader, self.writer)
+    }
+
     /// Everything up to the end of the stream.
     pub(crate) async fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
