@@ -202,7 +202,7 @@ impl Chat {
         let Some(since) = told.since else {
             return Ok(member);
         };
-        let cursor = match before {
+        let cursor = match before.map(Member::with_own) {
             // What it held when the connection was lost must not come again.
             Some(before) if since < before.cursor => before.cursor,
             Some(before) if since > before.cursor && before.epoch == seen.epoch => {
@@ -285,6 +285,20 @@ impl Chat {
             member.cursor = member.cursor.saturating_add(missed);
             member.own = member.own.filter(|own| *own > member.cursor);
             member.place = seen.place;
+        }
+    }
+}
+
+impl Member {
+    /// With its own `entered`, once everything before that has been replayed.
+    fn with_own(self) -> Self {
+        match self.own.filter(|own| *own == self.cursor + 1) {
+            Some(own) => Self {
+                cursor: own,
+                own: None,
+                ..self
+            },
+            None => self,
         }
     }
 }

@@ -155,6 +155,11 @@ fn a_member_that_resumes_gets_what_it_missed_once() {
     resumed(&format!("{joined}\n{replay}\n{next}")).unwrap();
     resumed(&format!("{joined}\n{replay}\n{own}\n{next}")).unwrap();
 
+    // Lost again before anything else came: it holds its own entered too.
+    let again = "chat 43 send chat@43 entered room=lobby seq=8 name=Bia
+        bia  44 receive chat@43 joined room=lobby seq=8 name=Bia joined=1 since=7";
+    resumed(&format!("{joined}\n{replay}\n{again}")).unwrap();
+
     let broken = |lines: String| resumed(&lines).unwrap_err().rule;
     assert_eq!(broken(format!("{joined}\n{next}")), Rule::RoomNoGap);
     assert_eq!(
