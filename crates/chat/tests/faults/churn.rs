@@ -1,15 +1,16 @@
 //! A hundred clients that talk, change their names, vanish and come back, checked from the traces.
 //!
-//! Each client records what it receives, as `lamport::trace::facts` lays down, and so does the server. Afterwards the
-//! traces alone must show: a client has every event of the room from its first entering on exactly once, over all its
-//! reconnects; it has them in the room's order; and every receive is of a message the server sent, with the same
-//! room, number and name.
+//! Each client records what it sends and receives, as `lamport::trace::facts` lays down, and so does the server.
+//! Afterwards the traces alone must prove by `lamport::check`, with nothing left unproved: a client has every event of
+//! the room from its first entering on exactly once, over all its reconnects; it has them in the room's order, with
+//! the same number, name and stamp as everybody; and every clock passed every stamp it was shown.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lamport::trace::{Event, Kind, Message, Reader, Record, Service, Tracer, facts};
+use lamport::check::{Check, Merge, Options, Report, Rule, Violation};
+use lamport::trace::facts::{Fact, fact};
+use lamport::trace::{Event, Kind, Message, Service, Tracer, facts};
 use lamport::{Clock, ProcessId};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -37,6 +38,8 @@ struct Client {
     /// The last number of the room up to which it has everything.
     seq: u64,
     requests: u64,
+    /// Of them on this connection.
+    sent: u64,
     random: Random,
 }
 
@@ -88,39 +91,50 @@ async fn nothing_is_lost_doubled_or_disordered_under_churn() {
         .stop()
         .await;
 
-    let (sent, received) = (read(&file("hub")), read(&file("clients")));
-    let violations = violations(&sent, &received);
-    assert!(
-        violations.is_empty(),
-        "ANTES_SEED={seed}: {} violations, first {:?}",
-        violations.len(),
-        &violations[..3.min(violations.len())]
+    let [hub, clients] = ["hub", "clients"].map(|name| std::fs::read_to_string(file(name)).unwrap());
+    let report = proof(&hub, &clients).unwrap_or_else(|violation| panic!("ANTES_SEED={seed}: {violation}"));
+    assert_eq!(
+        (report.unproved.len(), report.dropped, report.unfinished),
+        (0, 0, 0),
+        "{report:?}"
     );
-    let deliveries: usize = received.iter().filter(|receive| !receive.own).count();
-    assert!(deliveries as u64 >= deliveries_wanted, "{deliveries} deliveries");
+    assert!(report.room_events > deliveries_wanted, "{report:?}");
     assert!(
         reconnects as usize > CLIENTS / 2,
         "{reconnects} reconnects are no churn"
     );
 
-    // The checker finds what it is there to find.
-    let spoiled = |spoil: fn(&mut Vec<Fact>)| {
-        let mut received = received.clone();
-        spoil(&mut received);
-        !self::violations(&sent, &received).is_empty()
+    // The checks find what they are there to find: each of these is one line of the clients' trace, spoiled.
+    let is_delivery =
+        |line: &&str| line.contains("\"kind\":\"receive\"") && line.contains("\"label\":\"said\"");
+    let deliveries: Vec<&str> = clients.lines().filter(is_delivery).collect();
+    let line = deliveries[deliveries.len() / 2];
+    let name = "\"name\":\"client";
+    assert!(line.contains(name), "{line}");
+    for (rule, instead) in [
+        (Rule::RoomNoGap, String::new()),
+        (Rule::RoomNoDouble, format!("{line}\n{line}\n")),
+        (
+            Rule::RoomAgreed,
+            format!("{}\n", line.replace(name, "\"name\":\"nobody")),
+        ),
+    ] {
+        let spoiled = clients.replacen(&format!("{line}\n"), &instead, 1);
+        let violation = proof(&hub, &spoiled).expect_err("it was spoiled");
+        assert_eq!(violation.rule, rule, "{violation}");
+    }
+}
+
+/// What the chat's rules say about the two traces.
+fn proof(hub: &str, clients: &str) -> Result<Report, Box<Violation>> {
+    let mut merge = Merge::new();
+    merge.add("hub", hub.as_bytes()).unwrap();
+    merge.add("clients", clients.as_bytes()).unwrap();
+    let everybody_is_traced = Options {
+        complete: true,
+        ..Options::default()
     };
-    assert!(
-        spoiled(|received| drop(received.remove(received.len() / 2))),
-        "a loss"
-    );
-    assert!(
-        spoiled(|received| received.insert(received.len() / 2, received[received.len() / 2].clone())),
-        "a double"
-    );
-    assert!(
-        spoiled(|received| received[1].name.push('x')),
-        "another event under the same number"
-    );
+    merge.check(Check::new(everybody_is_traced)).unwrap()
 }
 
 impl Client {
@@ -135,13 +149,10 @@ impl Client {
             token: Value::Null,
             seq: 0,
             requests: 0,
+            sent: 0,
             random: Random(seed ^ (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         };
-        let joined = client
-            .ask(json!({"op": "join", "name": client.name}))
-            .await
-            .expect("the first connection lives");
-        client.joined(&joined);
+        client.seq = client.join(json!({"op": "join", "name": client.name})).await;
         client
     }
 
@@ -157,60 +168,96 @@ impl Client {
                 1 => {
                     let name = format!("{} {}", self.name.split(" as ").next().unwrap(), "as ")
                         + &self.random.below(1000).to_string();
-                    if let Some(reply) = self.ask(json!({"op": "rename", "name": name})).await {
-                        self.own(&reply["rooms"]["lobby"], "renamed");
-                        self.name = name;
-                    }
+                    self.act(json!({"op": "rename", "name": name}), "/rooms/lobby")
+                        .await;
+                    self.name = name;
                 }
                 n => {
                     let text = "x".repeat(n as usize);
-                    let reply = self
-                        .ask(json!({"op": "say", "text": text}))
-                        .await
-                        .expect("nobody closes it");
-                    self.own(&reply["seq"], "said");
+                    self.act(json!({"op": "say", "text": text}), "/seq").await;
                 }
             }
         }
         // What the others have caused meanwhile belongs to the view too; the reply comes behind it.
-        let _ = self.ask(json!({"op": "who"})).await;
+        if let Some((time, stamp, _)) = self.ask(json!({"op": "who"})).await {
+            let message = Message::Sent {
+                process: "chat",
+                time: stamp,
+            };
+            self.tracer.record(time, &Event::receive("who", message, &[]));
+        }
         reconnects
     }
 
     /// Drops the connection, with a request whose reply is never read, and resumes on another.
     async fn come_back(&mut self) {
-        self.requests += 1;
-        self.wire
-            .send(format!(
-                "{{\"id\":{},\"op\":\"say\",\"text\":\"last words\"}}\n",
-                self.requests
-            ))
-            .await;
+        self.send(json!({"op": "say", "text": "last words"})).await;
         self.wire = self.run.hub.open().await;
-        let join = json!({"op": "join", "name": self.name, "token": self.token, "since": self.seq});
+        self.sent = 0;
         // The server may not have noticed the loss yet; then the token takes the name over. The reply comes first, the
         // replay behind it, and then what happened since.
-        let joined = self.wire.ok(join).await;
-        let entered = joined["seq"].as_u64().unwrap();
+        let since = self.seq;
+        let join = json!({"op": "join", "name": self.name, "token": self.token, "since": since});
+        let entered = self.join(join).await;
         // Everything since, the own last words included.
         while self.seq + 1 < entered {
             let event = self.wire.next().await.expect("the replay goes on");
             self.heard(&event);
         }
-        self.joined(&joined);
+        self.seq = entered;
     }
 
-    /// Asks, and records whatever arrives before the reply.
-    async fn ask(&mut self, mut request: Value) -> Option<Value> {
+    /// Joins; returns the number of its own `entered`. What came before that one is not there yet.
+    async fn join(&mut self, request: Value) -> u64 {
+        let since = request["since"].as_u64();
+        let (time, stamp, reply) = self.ask(request).await.expect("the connection lives");
+        self.token = reply["token"].clone();
+        let seq = reply["seq"].as_u64().unwrap();
+        let mut told = vec![fact(facts::JOINED, 1_u64)];
+        told.extend(since.map(|since| fact(facts::SINCE, since)));
+        self.record_own("join", time, stamp, seq, &told);
+        seq
+    }
+
+    /// Does something that is an event of the room, and takes its number from the reply.
+    async fn act(&mut self, request: Value, number: &str) {
+        let label = request["op"].as_str().unwrap().to_owned();
+        let (time, stamp, reply) = self.ask(request).await.expect("nobody closes it");
+        self.seq = reply.pointer(number).and_then(Value::as_u64).unwrap();
+        self.record_own(&label, time, stamp, self.seq, &[fact(facts::OWN, 1_u64)]);
+    }
+
+    /// Sends a request; returns its id.
+    async fn send(&mut self, mut request: Value) -> u64 {
         self.requests += 1;
+        self.sent += 1;
+        let time = self.clock.tick().unwrap();
         request["id"] = json!(self.requests);
-        request["lamport"] = json!(self.clock.tick().unwrap());
+        request["lamport"] = json!(time);
+        let message = Message::Request {
+            connection: &self.wire.connection,
+            number: self.sent,
+        };
+        let event = Event {
+            kind: Kind::Send,
+            label: request["op"].as_str().unwrap(),
+            message,
+            facts: &[],
+        };
+        self.tracer.record(time, &event);
         self.wire.send(format!("{request}\n")).await;
+        self.requests
+    }
+
+    /// Asks, and records whatever arrives before the reply. Returns when that came, its stamp, and what it says.
+    async fn ask(&mut self, request: Value) -> Option<(u64, u64, Value)> {
+        let id = self.send(request).await;
         loop {
             let line = self.wire.next().await?;
-            if line["id"] == self.requests {
-                self.clock.receive(line["lamport"].as_u64().unwrap()).unwrap();
-                return line.get("ok").cloned();
+            if line["id"] == id {
+                let stamp = line["lamport"].as_u64().unwrap();
+                let time = self.clock.receive(stamp).unwrap();
+                return Some((time, stamp, line.get("ok")?.clone()));
             }
             self.heard(&line);
         }
@@ -223,9 +270,9 @@ impl Client {
         let seq = event["seq"].as_u64().unwrap_or_else(|| panic!("{event}"));
         let name = event["from"].as_str().or(event["name"].as_str()).unwrap();
         let facts = [
-            facts::fact(facts::ROOM, "lobby"),
-            facts::fact(facts::SEQ, seq),
-            facts::fact(facts::NAME, name),
+            fact(facts::ROOM, "lobby"),
+            fact(facts::SEQ, seq),
+            fact(facts::NAME, name),
         ];
         let message = Message::Sent {
             process: "chat",
@@ -240,98 +287,18 @@ impl Client {
         self.seq = seq;
     }
 
-    fn joined(&mut self, reply: &Value) {
-        self.token = reply["token"].clone();
-        self.own(&reply["seq"], "entered");
-    }
-
     /// An event of its own, whose number it has from a reply.
-    fn own(&mut self, seq: &Value, label: &str) {
-        let seq = seq.as_u64().unwrap();
-        let facts = [
-            facts::fact(facts::ROOM, "lobby"),
-            facts::fact(facts::SEQ, seq),
-            facts::fact(facts::NAME, &*self.name),
+    fn record_own(&self, label: &str, time: u64, stamp: u64, seq: u64, told: &[Fact<'_>]) {
+        let mut facts = vec![
+            fact(facts::ROOM, "lobby"),
+            fact(facts::SEQ, seq),
+            fact(facts::NAME, &*self.name),
         ];
-        self.tracer
-            .record(self.clock.tick().unwrap(), &Event::local(label, &facts));
-        self.seq = seq;
+        facts.extend_from_slice(told);
+        let message = Message::Sent {
+            process: "chat",
+            time: stamp,
+        };
+        self.tracer.record(time, &Event::receive(label, message, &facts));
     }
-}
-
-/// What the traces say about one event of the room.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Fact {
-    process: String,
-    message: Option<String>,
-    label: String,
-    seq: u64,
-    name: String,
-    /// Known from a reply instead of a receive.
-    own: bool,
-}
-
-/// Every event with facts, in the order of each process.
-fn read(file: &std::path::Path) -> Vec<Fact> {
-    let mut reader = Reader::open(file).unwrap();
-    let mut read = Vec::new();
-    while let Some(record) = reader.read().unwrap() {
-        match record {
-            Record::Event(event) => {
-                let Some(&lamport::trace::Value::Integer(seq)) = event.fact(facts::SEQ) else {
-                    continue;
-                };
-                read.push(Fact {
-                    process: event.process.to_string(),
-                    message: event.message.as_deref().map(str::to_owned),
-                    label: event.label.to_string(),
-                    seq: u64::try_from(seq).unwrap(),
-                    name: event.fact(facts::NAME).unwrap().text().unwrap().to_owned(),
-                    own: event.kind == Kind::Local,
-                });
-            }
-            Record::Dropped(count) => panic!("{count} events are missing in the trace"),
-            Record::Closed(_) => {}
-        }
-    }
-    read
-}
-
-fn violations(sent: &[Fact], received: &[Fact]) -> Vec<String> {
-    let mut violations = Vec::new();
-    let mut by_seq = BTreeMap::new();
-    for (n, event) in sent.iter().enumerate() {
-        if event.seq != n as u64 + 1 {
-            violations.push(format!(
-                "the hub sent {} as its event number {}",
-                event.seq,
-                n + 1
-            ));
-        }
-        by_seq.insert(event.seq, event);
-    }
-    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-    for receive in received {
-        let next = last.get(&*receive.process).map(|last| last + 1);
-        if next.is_some_and(|next| next != receive.seq) {
-            violations.push(format!(
-                "{} had {next:?} next and got {}",
-                receive.process, receive.seq
-            ));
-        }
-        last.insert(&receive.process, receive.seq);
-        let same = by_seq.get(&receive.seq).is_some_and(|event| {
-            event.label == receive.label
-                && event.name == receive.name
-                && (receive.own || event.message == receive.message)
-        });
-        if !same {
-            violations.push(format!(
-                "{} got {receive:?}, sent was {:?}",
-                receive.process,
-                by_seq.get(&receive.seq)
-            ));
-        }
-    }
-    violations
 }
