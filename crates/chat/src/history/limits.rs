@@ -67,9 +67,6 @@ pub(super) const READS_WAITING_MAX: usize = 4096;
 /// Bytes of one piece of a replay: what a reconnecting client costs in memory at any time.
 pub(super) const REPLAY_PIECE_BYTES: usize = 128 << 10;
 
-/// Names that can be registered: the hub keeps them all in memory.
-pub const REGISTRATIONS_MAX: usize = 100_000;
-
 /// Bytes the write-ahead log may reach before it is moved into the database. Pages that are pruned and reused
 /// meanwhile are moved once instead of every time.
 pub(super) const WAL_BYTES: u64 = 64 << 20;

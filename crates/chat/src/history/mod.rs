@@ -43,10 +43,12 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::limits::REGISTRATIONS_MAX;
+
 use self::{database::Database, queue::Queue, reader::Reader, writer::Shared};
 pub use self::{
     error::{CloseError, OpenError, ReadError, RegisterError},
-    limits::{FLUSH_INTERVAL_DEFAULT, HISTORY_EVENTS_MAX_DEFAULT, REGISTRATIONS_MAX, ROOM_BYTES_MAX},
+    limits::{FLUSH_INTERVAL_DEFAULT, HISTORY_EVENTS_MAX_DEFAULT, ROOM_BYTES_MAX},
     reader::{Page, Piece, Window},
 };
 

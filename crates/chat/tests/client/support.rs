@@ -103,6 +103,22 @@ impl Person {
         self.types(&format!("{text}\r"));
     }
 
+    /// Sends SIGTERM to the child of the shell at this terminal that runs `program` (Linux).
+    pub(crate) fn terminate_child(&mut self, program: &str) {
+        let shell = self.session.get_process().pid();
+        let children = format!("/proc/{shell}/task/{shell}/children");
+        let children = std::fs::read_to_string(children).expect("the shell is there");
+        let is_it = |pid: &&str| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == program)
+        };
+        let child = children.split_whitespace().find(is_it).expect("the program runs");
+        let ended = Command::new("kill")
+            .args(["-TERM", child])
+            .status()
+            .expect("kill is there");
+        assert!(ended.success());
+    }
+
     /// Waits until the screen shows `text`.
     #[track_caller]
     pub(crate) fn sees(&mut self, text: &str) {

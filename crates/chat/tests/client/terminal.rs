@@ -152,4 +152,10 @@ fn the_terminal_is_as_before_however_it_ends() {
     check(&|person| person.enters("sair"));
     check(&|person| person.types("half a line\u{3}"));
     check(&|person| person.types("\u{4}"));
+    // A signal comes while the editor holds the terminal, which would stay raw if nobody put it back.
+    check(&|person| {
+        person.types("half a line");
+        person.sees("half a line");
+        person.terminate_child("chat-client");
+    });
 }
