@@ -4,26 +4,26 @@
 //! order in which batches get the lock is the order of everything: numbers, stamps, the lines in each outbox, the
 //! history and the trace. Under the lock nothing is awaited; an operation that has to wait for something (a password,
 //! stored history, numbers that are not reserved yet) stops the batch, and the task goes on with the rest of it
-//! later, so that replies keep the order of the requests.
+//! later, so that replies keep the order of the requests. What is done for each output of the hub is in `desk`.
 //!
 //! Lock order: this one first, then the history's, the tracer's or an outbox's; never two of the latter.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use lamport::trace::{Event as TraceEvent, Fact, Message, Tracer, facts};
+use lamport::trace::{Event as TraceEvent, Fact, Tracer};
 use lamport::{Clock, TIME_MAX};
 use proto::net::Outbox;
-use proto::{Harmless, LineWriter, Refusal, WireError, codes};
+use proto::{Harmless, WireError, codes};
 
 use super::RunError;
-use super::fanout::{Chunk, Numbered, Receiver, Receivers};
-use super::request::{Errand, Line, Received};
+use super::desk::Desk;
+use super::fanout::{Receiver, Receivers};
+use super::request::{Errand, Line};
 use super::session::Session;
-use crate::codes::RECEIVER_BEHIND;
-use crate::events::{write_history, write_lagged, write_reply, write_told};
+use crate::events::{write_history, write_lagged};
 use crate::history::History;
-use crate::hub::{ConnectionId, Entering, Hub, Input, Output, Reason, Reply, Stake};
+use crate::hub::{ConnectionId, Entering, Hub, Input, Reason, Stake};
 use crate::limits::{CLOCK_MARGIN, ROOMS_PER_MEMBER_MAX};
 
 /// What all connections of a server share.
@@ -31,15 +31,16 @@ use crate::limits::{CLOCK_MARGIN, ROOMS_PER_MEMBER_MAX};
 pub(super) struct Core {
     state: Mutex<State>,
     pub(super) history: History,
-    clock: Clock,
-    tracer: Tracer,
+    pub(super) clock: Clock,
+    pub(super) tracer: Tracer,
     started: Instant,
 }
 
+/// What the lock guards.
 #[derive(Debug)]
-struct State {
-    hub: Hub,
-    receivers: Receivers,
+pub(super) struct State {
+    pub(super) hub: Hub,
+    pub(super) receivers: Receivers,
     /// The last Lamport time that is known to be reserved.
     clock_through: u64,
     connections: u64,
@@ -300,14 +301,14 @@ impl Core {
     }
 
     /// One event of sending: its time, recorded.
-    fn send(&self, label: &str, facts: &[Fact<'_>]) -> u64 {
+    pub(super) fn send(&self, label: &str, facts: &[Fact<'_>]) -> u64 {
         // A clock at its end stays there: messages still arrive, only their stamps no longer tell them apart.
         let lamport = self.clock.tick().unwrap_or(TIME_MAX);
         self.tracer.record(lamport, &TraceEvent::send(label, facts));
         lamport
     }
 
-    fn now_ns(&self) -> u64 {
+    pub(super) fn now_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
@@ -317,269 +318,3 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// One connection's turn with the lock.
-struct Desk<'l, 'b> {
-    core: &'l Core,
-    state: &'l mut State,
-    session: &'l mut Session,
-    now_ns: u64,
-    at_ms: u64,
-    /// Replies to this connection that are not queued yet.
-    replies: Vec<u8>,
-    chunk: Chunk,
-    outputs: Vec<Output<'b>>,
-    /// Set when this turn is over.
-    progress: Option<Progress<'b>>,
-    /// The receiver of a private text could not take it: the reply says so.
-    behind: bool,
-}
-
-impl<'l, 'b> Desk<'l, 'b> {
-    fn new(core: &'l Core, state: &'l mut State, session: &'l mut Session, lines: &[Line<'b>]) -> Self {
-        let at_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |age| age.as_millis());
-        Self {
-            core,
-            state,
-            session,
-            now_ns: core.now_ns(),
-            at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX),
-            replies: Vec::with_capacity(lines.len() * REPLY_BYTES),
-            chunk: Chunk::expecting(lines.iter().map(Line::event_bytes).sum()),
-            outputs: Vec::new(),
-            progress: None,
-            behind: false,
-        }
-    }
-
-    fn take(&mut self, line: Line<'b>) {
-        match line {
-            Line::Refused(refusal) => self.refuse_line(refusal),
-            Line::Request(Received { id, lamport, op }) => {
-                #[cfg(test)]
-                if let crate::ops::Op::Say { text, .. } = &op {
-                    assert_ne!(&**text, PLANTED_PANIC, "as the test wants it");
-                }
-                if let Err(error) = self.receive(op.name(), lamport) {
-                    return self.refuse(id, &error);
-                }
-                let connection = self.session.id;
-                self.step(Input::Request { connection, id, op });
-            }
-        }
-    }
-
-    /// A request arrives: its stamp moves the clock.
-    fn receive(&mut self, label: &str, lamport: u64) -> Result<(), WireError> {
-        self.session.requests += 1;
-        let time = self.core.clock.receive(lamport)?;
-        let message = Message::Request {
-            connection: self.session.connection.id(),
-            number: self.session.requests,
-        };
-        self.core
-            .tracer
-            .record(time, &TraceEvent::receive(label, message, &[]));
-        Ok(())
-    }
-
-    fn step(&mut self, input: Input<'b>) {
-        let mut outputs = std::mem::take(&mut self.outputs);
-        self.state.hub.step(self.now_ns, input, &mut outputs);
-        for output in outputs.drain(..) {
-            self.carry_out(output);
-        }
-        self.outputs = outputs;
-    }
-
-    fn carry_out(&mut self, output: Output<'b>) {
-        match output {
-            Output::Broadcast {
-                room,
-                name,
-                seq,
-                except,
-                event,
-            } => {
-                let facts = [
-                    facts::fact(facts::ROOM, &*name),
-                    facts::fact(facts::SEQ, seq),
-                    facts::fact(facts::NAME, event.actor()),
-                ];
-                let lamport = self.core.send(event.name(), &facts);
-                let at_ms = self.at_ms;
-                tracing::debug!(room = %Harmless(&name), seq, ?event, "event");
-                let event = Numbered {
-                    room,
-                    name,
-                    seq,
-                    except,
-                    lamport,
-                    at_ms,
-                    event,
-                };
-                if self.chunk.is_of_another(&event) {
-                    self.hand_out();
-                }
-                self.chunk.add(&event);
-            }
-            Output::Reply { id, reply, .. } => self.reply(id, &reply),
-            Output::Refuse { id, error, .. } => self.refuse(id, &error),
-            Output::Told {
-                connection,
-                from,
-                text,
-            } => {
-                let lamport = self.send("told", &[]);
-                let mut line = Vec::new();
-                write_told(&mut line, lamport, self.at_ms, &from, &text);
-                self.tell(connection, line);
-            }
-            Output::Replay {
-                room, after, through, ..
-            } => {
-                self.progress = Some(Progress::Waits(Errand::Replay { room, after, through }));
-            }
-            Output::ReadHistory {
-                id,
-                room,
-                after,
-                before,
-                limit,
-                ..
-            } => {
-                self.progress = Some(Progress::Waits(Errand::ReadHistory {
-                    id,
-                    room,
-                    after,
-                    before,
-                    limit,
-                }));
-            }
-            Output::CheckPassword {
-                id,
-                password,
-                hash,
-                wanted,
-                ..
-            } => {
-                self.progress = Some(Progress::Waits(Errand::CheckPassword {
-                    id,
-                    password,
-                    hash,
-                    wanted,
-                }));
-            }
-            Output::StorePassword {
-                id, password, name, ..
-            } => {
-                self.progress = Some(Progress::Waits(Errand::StorePassword { id, password, name }));
-            }
-            Output::Close { connection } if connection == self.session.id => {
-                self.progress = Some(Progress::Over)
-            }
-            Output::Close { connection } => {
-                if let Some(receiver) = self.state.receivers.get(connection) {
-                    receiver.ousted.notify_one();
-                }
-            }
-        }
-    }
-
-    fn reply(&mut self, id: u64, reply: &Reply) {
-        match reply {
-            Reply::Joined { name, room, .. } => {
-                tracing::info!(name = %Harmless(name), room = %Harmless(room), "joined");
-                self.session.connection.establish();
-            }
-            Reply::Told { .. } if std::mem::take(&mut self.behind) => {
-                let error = WireError::new(
-                    RECEIVER_BEHIND,
-                    "that member is too far behind to be told anything now",
-                );
-                return self.refuse(id, &error);
-            }
-            Reply::Renamed { name, .. } => tracing::info!(name = %Harmless(name), "renamed"),
-            Reply::Registered { name } => tracing::info!(name = %Harmless(name), "registered"),
-            Reply::Left { .. } => tracing::info!("left"),
-            _ => {}
-        }
-        let lamport = self.send("reply", &[]);
-        write_reply(&mut self.replies, lamport, id, reply);
-    }
-
-    fn refuse(&mut self, id: u64, error: &WireError) {
-        let lamport = self.send(error.code.as_str(), &[]);
-        LineWriter::error_reply(&mut self.replies, lamport, id, error);
-    }
-
-    /// Answers a line that is no request of ours.
-    fn refuse_line(&mut self, mut refusal: Refusal) {
-        if let Some(lamport) = refusal.lamport
-            && let Err(error) = self.receive("refused", lamport)
-        {
-            refusal.error = error;
-        }
-        let lamport = self.send(refusal.error.code.as_str(), &[]);
-        self.queue_replies();
-        if !self.session.connection.refuse(lamport, &refusal) {
-            tracing::info!("closed: it does not speak this protocol");
-            // The hub hears of it as of any other end.
-            self.session.broken = true;
-            self.progress = Some(Progress::Over);
-        }
-    }
-
-    /// Queues a private line for anybody, behind everything that was decided before.
-    fn tell(&mut self, connection: ConnectionId, line: Vec<u8>) {
-        self.hand_out();
-        if connection == self.session.id {
-            self.replies.extend_from_slice(&line);
-            return;
-        }
-        let Session { deliveries, told, .. } = &mut *self.session;
-        self.behind |= !self.state.receivers.tell(connection, line.into(), deliveries);
-        if told.last() != Some(&connection) {
-            told.push(connection);
-        }
-    }
-
-    fn tell_end(&mut self, error: &WireError) {
-        let lamport = self.send(error.code.as_str(), &[]);
-        LineWriter::error_event(&mut self.replies, lamport, error);
-    }
-
-    fn send(&self, label: &str, facts: &[Fact<'_>]) -> u64 {
-        self.core.send(label, facts)
-    }
-
-    fn hand_out(&mut self) {
-        let State { hub, receivers, .. } = &mut *self.state;
-        self.chunk
-            .hand_out(hub, receivers, &self.core.history, &mut self.session.deliveries);
-    }
-
-    fn queue_replies(&mut self) {
-        self.session.reply(std::mem::take(&mut self.replies));
-    }
-
-    /// Ends the turn: everything decided is queued.
-    fn close(mut self) -> Progress<'b> {
-        self.hand_out();
-        self.queue_replies();
-        if let Some(Progress::Waits(Errand::Replay { .. })) = self.progress {
-            // What others cause from now on comes after the replay.
-            self.session.connection.claim_queued();
-        }
-        self.progress.unwrap_or(Progress::Done)
-    }
-}
-
-/// Saying this panics while the lock is held, so that a test can see what becomes of it.
-#[cfg(test)]
-pub(super) const PLANTED_PANIC: &str = "a planted panic";
-
-/// About what a reply to `say` takes.
-const REPLY_BYTES: usize = 96;

@@ -16,6 +16,8 @@
 //! decide about all of them (`core`); what comes of it is encoded once and shared (`fanout`).
 
 mod core;
+mod desk;
+mod errands;
 mod fanout;
 mod passwords;
 mod request;

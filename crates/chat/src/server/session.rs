@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use proto::net::{Closed, Connection, Outbox, Turn};
 use proto::{Batch, WireError, codes};
@@ -11,13 +10,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::core::{Core, Needed, Progress};
+use super::errands;
 use super::fanout::{Deliveries, Receiver};
 use super::passwords::Passwords;
-use super::request::{self, Errand};
-use crate::codes::{HISTORY_UNAVAILABLE, TAKEN_OVER};
-use crate::history::{self, Window};
-use crate::hub::{ConnectionId, Entering, Input, Reason, Registration};
-use crate::limits::{HISTORY_REPLY_BYTES, RECEIVER_PATIENCE, SENDER_PAUSE_MAX};
+use super::request;
+use crate::codes::TAKEN_OVER;
+use crate::hub::{ConnectionId, Reason};
+use crate::limits::{RECEIVER_PATIENCE, SENDER_PAUSE_MAX};
 
 /// One connection as its task sees it.
 #[derive(Debug)]
@@ -95,7 +94,7 @@ pub(super) async fn serve(connection: Connection, shared: Arc<Shared>) {
 
 /// How a connection came to its end.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(super) enum End {
     /// The stream is over.
     Closed(Closed),
     /// It has left, or may not go on; what is queued is still written.
@@ -157,7 +156,7 @@ async fn receive(session: &mut Session, shared: &Shared, batch: &Batch) -> Resul
             Progress::Done => break,
             Progress::Over => return Err(End::Finished),
             Progress::Needs(needed) => session.connection.write_while(reserve(shared, needed)).await?,
-            Progress::Waits(errand) => run_errand(session, shared, errand).await?,
+            Progress::Waits(errand) => errands::run(session, shared, errand).await?,
             Progress::Holds(outboxes) => {
                 let until = *patient_until.get_or_insert_with(|| Instant::now() + SENDER_PAUSE_MAX);
                 let relieved = timeout_at(until, relieved(outboxes));
@@ -182,151 +181,8 @@ async fn relieved(outboxes: Vec<Outbox>) {
     }
 }
 
-async fn run_errand(session: &mut Session, shared: &Shared, errand: Errand<'_>) -> Result<(), End> {
-    let connection = session.id;
-    match errand {
-        Errand::CheckPassword {
-            id,
-            password,
-            hash,
-            wanted,
-        } => {
-            let outcome = session
-                .connection
-                .write_while(shared.passwords.verify(&password, hash))
-                .await?;
-            let entering = Entering::once(&wanted);
-            let input = Input::PasswordChecked {
-                connection,
-                id,
-                wanted,
-                outcome,
-            };
-            answer(session, shared, entering, input).await
-        }
-        Errand::StorePassword { id, password, name } => {
-            let stored = store_password(shared, &password, name);
-            let outcome = session.connection.write_while(stored).await?;
-            answer(
-                session,
-                shared,
-                None,
-                Input::PasswordStored {
-                    connection,
-                    id,
-                    outcome,
-                },
-            )
-            .await
-        }
-        Errand::ReadHistory {
-            id,
-            room,
-            after,
-            before,
-            limit,
-        } => {
-            let window = match (after, before) {
-                (Some(after), _) => Window::After(after),
-                (None, Some(before)) => Window::Before(before),
-                (None, None) => Window::Newest,
-            };
-            let page = shared
-                .core
-                .history
-                .page(&room, window, limit, HISTORY_REPLY_BYTES);
-            let page = session.connection.write_while(page).await?;
-            shared
-                .core
-                .reply_history(session, id, &room, page.map_err(|error| unavailable(&error)));
-            Ok(())
-        }
-        Errand::Replay { room, after, through } => replay(session, shared, &room, after, through).await,
-    }
-}
-
-/// Gives the hub the answer to an errand.
-async fn answer(
-    session: &mut Session,
-    shared: &Shared,
-    entering: Option<Entering>,
-    input: Input<'_>,
-) -> Result<(), End> {
-    let mut input = Some(input);
-    loop {
-        match shared.core.resume(session, entering.as_slice(), &mut input) {
-            Progress::Done => return Ok(()),
-            Progress::Over => return Err(End::Finished),
-            Progress::Needs(needed) => session.connection.write_while(reserve(shared, needed)).await?,
-            Progress::Waits(Errand::Replay { room, after, through }) => {
-                return replay(session, shared, &room, after, through).await;
-            }
-            // No answer leads to another question, and none is held up.
-            Progress::Waits(_) | Progress::Holds(_) => return Ok(()),
-        }
-    }
-}
-
-async fn store_password(
-    shared: &Shared,
-    password: &str,
-    name: crate::names::Name,
-) -> Result<Registration, WireError> {
-    let hash = shared.passwords.hash(password).await?;
-    let registration = history::Registration {
-        key: name.filed().into(),
-        shown: name.as_str().into(),
-        password: (*hash).into(),
-    };
-    shared
-        .core
-        .history
-        .register(registration)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    Ok(Registration { name, hash })
-}
-
-/// Sends what is stored of a room, before anything that was broadcast since.
-async fn replay(
-    session: &mut Session,
-    shared: &Shared,
-    room: &str,
-    after: u64,
-    through: u64,
-) -> Result<(), End> {
-    let mut replay = shared.core.history.replay(room, after, through);
-    let mut accounted = after;
-    loop {
-        let (missed, lines) = match replay.next().await {
-            Ok(None) => return Ok(()),
-            Ok(Some(piece)) => {
-                accounted = piece.through;
-                (piece.missed, piece.lines)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a replay failed");
-                let rest = through - accounted;
-                accounted = through;
-                (rest, Bytes::new())
-            }
-        };
-        if missed > 0 {
-            session
-                .connection
-                .write_next(shared.core.lagged_line(room, missed).into());
-        }
-        if !lines.is_empty() {
-            session.connection.write_next(lines);
-        }
-        session.connection.flush_claimed().await?;
-        if accounted >= through {
-            return Ok(());
-        }
-    }
-}
-
-async fn reserve(shared: &Shared, needed: Needed) {
+/// Reserves numbers; returns when they may be used.
+pub(super) async fn reserve(shared: &Shared, needed: Needed) {
     for (room, through) in needed.rooms {
         shared.core.history.reserve_seqs(&room, through).await;
     }
@@ -351,16 +207,12 @@ fn failed() -> WireError {
     .with_hint("come back; the log of the server says more")
 }
 
-fn unavailable(error: &dyn std::fmt::Display) -> WireError {
-    WireError::new(HISTORY_UNAVAILABLE, error.to_string()).with_hint("try again later")
-}
-
 #[cfg(test)]
 mod tests {
     use proto::net::{MemoryConnector, Shutdown, Stream};
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-    use crate::server::core::PLANTED_PANIC;
+    use crate::server::desk::PLANTED_PANIC;
     use crate::{Server, Settings};
 
     async fn join(connector: &MemoryConnector, name: &str) -> BufReader<Stream> {
