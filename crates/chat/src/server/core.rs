@@ -71,6 +71,11 @@ pub(super) struct Needed {
 }
 
 impl Core {
+    /// What the clock shows.
+    pub(super) fn time(&self) -> u64 {
+        self.clock.now()
+    }
+
     pub(super) fn new(hub: Hub, history: History, clock: Clock, tracer: Tracer) -> Self {
         let state = State {
             hub,

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use lamport::trace::Tracer;
 use lamport::{Clock, LEAP_MAX_DEFAULT};
-use proto::net::web::Page;
+use proto::net::web::{Page, Vitals};
 use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
 
 use self::core::Core;
@@ -112,6 +112,15 @@ pub enum RunError {
     Trace(#[from] lamport::trace::CloseError),
 }
 
+/// A hub that is asked how it is. It can be used for as long as it runs: without its storage, too.
+struct Monitored(Arc<Shared>);
+
+impl Vitals for Monitored {
+    fn measure(&self) {
+        metrics::gauge!("chat_lamport_time").set(self.0.core.time() as f64);
+    }
+}
+
 impl Server {
     /// Opens the data and listens on a TCP address; port 0 takes a free one.
     ///
@@ -154,9 +163,10 @@ impl Server {
         if let Ok(address) = page.local_address() {
             tracing::info!(page = %format!("http://{address}/"), "serving a page");
         }
+        let vitals = Arc::new(Monitored(Arc::clone(&self.shared)));
         Ok(Self {
             listener,
-            page: Some(page),
+            page: Some(page.with_vitals(vitals)),
             ..self
         })
     }

@@ -48,3 +48,22 @@ fn a_page_comes_back_without_a_gap_or_a_double() {
         page.has_no_complaint();
     }
 }
+
+/// Coming back with its token, the one would take the name from the other, who would take it back with the password.
+#[test]
+fn a_page_whose_name_was_taken_over_stays_away() {
+    let Some(browser) = Browser::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = hub(dir.path());
+    let first = joined(&browser, &hub, "Ana");
+    says(&first, "/register correct horse battery");
+    first.sees("#log", "your name is protected by that password now");
+    let second = browser.open(hub.page());
+    second.fill("#join [name=password]", "correct horse battery");
+    join(&second, "Ana");
+    first.until("document.querySelector('#state').textContent === 'not connected'");
+    says(&second, "now from here");
+    second.until("document.querySelectorAll('#log .own:not(.pending)').length === 1");
+    let sockets = first.requests().into_iter().filter(|url| url.starts_with("ws:"));
+    assert_eq!(sockets.count(), 1, "it tried to come back");
+}
