@@ -150,8 +150,8 @@ fn run(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreError> {
             book.flying = None;
             drop(book);
             taken.commit.settle(DURABLE);
-            metrics::counter!("commits_total").increment(1);
-            metrics::counter!("journal_bytes_total").increment(taken.bytes.len() as u64);
+            metrics::counter!("bank_commits_total").increment(1);
+            metrics::counter!("bank_journal_bytes_total").increment(taken.bytes.len() as u64);
         }
         durable?;
         spare = taken.bytes;

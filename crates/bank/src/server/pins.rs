@@ -151,7 +151,7 @@ fn limited(Wait(wait): Wait) -> WireError {
 }
 
 fn failed() -> WireError {
-    metrics::counter!("wrong_pins_total").increment(1);
+    metrics::counter!("bank_wrong_pins_total").increment(1);
     WireError::new(LOGIN_FAILED, "there is no such account, or this is not its PIN")
         .with_hint("check the account's number and the PIN, and try again")
 }

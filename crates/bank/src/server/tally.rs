@@ -29,7 +29,7 @@ impl Tally {
     pub(super) fn tell(&mut self) {
         for (operation, count) in OPERATIONS.into_iter().zip(&mut self.0) {
             if *count > 0 {
-                metrics::counter!("operations_total", "operation" => operation)
+                metrics::counter!("bank_operations_total", "operation" => operation)
                     .increment(std::mem::take(count));
             }
         }

@@ -20,9 +20,9 @@ impl Vitals for Monitored {
         let Shared {
             bank, clock, pins, ..
         } = &*self.0;
-        metrics::gauge!("lamport_clock").set(clock.now() as f64);
-        metrics::gauge!("accounts").set(bank.accounts() as f64);
-        metrics::gauge!("entries").set(bank.last_entry() as f64);
-        metrics::gauge!("pins_waiting").set(pins.waiting() as f64);
+        metrics::gauge!("bank_lamport_time").set(clock.now() as f64);
+        metrics::gauge!("bank_accounts").set(bank.accounts() as f64);
+        metrics::gauge!("bank_entries").set(bank.last_entry() as f64);
+        metrics::gauge!("bank_pins_waiting").set(pins.waiting() as f64);
     }
 }

@@ -91,17 +91,17 @@ fn monitoring_sees_what_was_done() {
     assert!(get(&bank, "/healthz").ends_with("ok\n"));
     let metrics = get(&bank, "/metrics");
     for line in [
-        "operations_total{operation=\"login\"} 1",
-        "operations_total{operation=\"balance\"} 1",
-        "operations_total{operation=\"deposit\"} 1",
-        "commits_total 1",
+        "bank_operations_total{operation=\"login\"} 1",
+        "bank_operations_total{operation=\"balance\"} 1",
+        "bank_operations_total{operation=\"deposit\"} 1",
+        "bank_commits_total 1",
         "connections_active 1",
-        "lamport_clock 11",
-        "entries 11",
-        "accounts 10",
-        "pins_waiting 0",
+        "bank_lamport_time 11",
+        "bank_entries 11",
+        "bank_accounts 10",
+        "bank_pins_waiting 0",
     ] {
         assert!(metrics.lines().any(|told| told == line), "{line} in {metrics}");
     }
-    assert!(metrics.contains("journal_bytes_total "), "{metrics}");
+    assert!(metrics.contains("bank_journal_bytes_total "), "{metrics}");
 }
