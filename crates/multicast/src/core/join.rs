@@ -30,6 +30,7 @@ impl Peer {
         for SavedStream {
             id,
             base: _,
+            through,
             delivered,
             stable,
             dropped,
@@ -49,11 +50,10 @@ impl Peer {
             for (message, received) in messages {
                 stream.insert(message, received, 0);
             }
-            if delivered > stream.through {
-                // What was missed leaves no message behind.
-                stream.give_up(delivered);
-            }
+            // What was out of reach leaves no message behind. The promises of others rest on how far this peer was.
+            stream.skip(through.max(delivered));
             stream.delivered = delivered.max(start);
+            stream.skip_missed();
             stream.restored();
             stream.stable = stable;
             stream.dropped = dropped;
@@ -116,6 +116,7 @@ impl Peer {
         let streams = streams.map(|stream| SavedStream {
             id: stream.id,
             base: stream.base,
+            through: stream.through,
             delivered: stream.delivered,
             stable: stream.stable,
             dropped: stream.dropped,

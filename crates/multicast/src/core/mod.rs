@@ -44,7 +44,7 @@
 //!   delivered what nobody else ever sees.
 //! * **FIFO**, **causal**: always, across the messages of one incarnation and, for a member that keeps its state, across its
 //!   incarnations. Two holes are told, not hidden: what comes after a missed message may come without what that message came
-//!   after, and a message that dies with everybody who had it (all of them lost their state) holds nothing up.
+//!   after (in a next life that lost its state too, which begins where this one was), and a message that dies with everybody who had it (all of them lost their state) holds nothing up.
 //! * **Total order**: the delivered sequences of any two members are prefixes of one another, apart from ranges told as
 //!   missed and the restart of a member without its state, which begins somewhere in the agreed order. It waits
 //!   while any member is away ([`Output::Waiting`]): that is the price of Lamport's rule, which knows no views.
@@ -157,6 +157,8 @@ pub struct SavedStream {
     pub id: StreamId,
     /// Everything before this sequence is no longer kept.
     pub base: u64,
+    /// Everything up to here was received, or is out of reach.
+    pub through: u64,
     /// Everything up to here was delivered.
     pub delivered: u64,
     /// Everybody delivered everything up to here.

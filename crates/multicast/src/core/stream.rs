@@ -207,7 +207,8 @@ impl Stream {
         if self.untaken == 0 {
             self.delivered
         } else {
-            self.delivered.min(self.taken)
+            // What a former self had, or everybody, was safe before this life began.
+            self.delivered.min(self.taken.max(self.had).max(self.stable))
         }
     }
 
@@ -359,8 +360,8 @@ impl Stream {
     /// A former self delivered everything up to `last`: what is not here is not waited for, and cannot be had here. What was
     /// received is kept for others.
     pub(super) fn had(&mut self, last: u64) {
+        self.had = self.had.max(last);
         if last > self.delivered {
-            self.had = last;
             // What this life delivered and has not declared yet stays to be declared.
             let all_declared = self.declared >= self.delivered;
             self.skip(last);
@@ -373,7 +374,7 @@ impl Stream {
     }
 
     /// Moves the watermark over everything not received up to `last`. Returns the ranges that lack.
-    fn skip(&mut self, last: u64) -> Vec<(u64, u64)> {
+    pub(super) fn skip(&mut self, last: u64) -> Vec<(u64, u64)> {
         let mut missed: Vec<(u64, u64)> = Vec::new();
         let mut miss = |from: u64, to: u64| match missed.last_mut() {
             Some(range) if range.1 + 1 == from => range.1 = to,

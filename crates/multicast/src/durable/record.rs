@@ -176,6 +176,7 @@ impl Writer<'_> {
         for stream in &marks.outline.streams {
             self.stream(stream.id)
                 .number(stream.base)
+                .number(stream.through)
                 .number(stream.delivered)
                 .number(stream.stable)
                 .number(stream.dropped)
@@ -270,6 +271,7 @@ impl Reader<'_> {
             Ok(SavedStream {
                 id: self.stream()?,
                 base: self.number()?,
+                through: self.number()?,
                 delivered: self.number()?,
                 stable: self.number()?,
                 dropped: self.number()?,
@@ -320,6 +322,7 @@ pub(super) fn samples() -> Vec<Record> {
         streams: vec![SavedStream {
             id: stream,
             base: 2,
+            through: 3,
             delivered: 2,
             stable: 1,
             dropped: 0,

@@ -12,13 +12,13 @@ pub(in crate::sim) fn check(history: &History) -> Result<(), String> {
         return Ok(());
     }
     let past = past(history);
-    for chain in &history.chains {
-        // What a missed message came after is unknown to who missed it.
-        if chain
-            .events
+    for (number, chain) in history.chains.iter().enumerate() {
+        // What a missed message came after is unknown to who missed it, and to its next life, which begins where it was.
+        let lives = history.chains[..=number]
             .iter()
-            .any(|(_, event)| matches!(event, Event::Missed { .. }))
-        {
+            .filter(|life| life.member == chain.member);
+        let missed = |(_, event): &(u64, Event)| matches!(event, Event::Missed { .. });
+        if lives.flat_map(|life| &life.events).any(missed) {
             continue;
         }
         let place: BTreeMap<&MessageId, usize> = chain
