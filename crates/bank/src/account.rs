@@ -66,8 +66,15 @@ impl fmt::Display for AccountId {
         if self.is_cash() {
             return f.pad("cash");
         }
-        let digits = (self.0 / VALUES) as usize;
-        f.pad(&format!("{:0digits$}", self.0 % VALUES))
+        // By hand: every reply and every leg in a trace names an account.
+        let mut text = [b'0'; RG_DIGITS_MAX];
+        let digits = &mut text[RG_DIGITS_MAX - (self.0 / VALUES) as usize..];
+        let mut value = self.0 % VALUES;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+        f.pad(std::str::from_utf8(digits).expect("digits are ASCII"))
     }
 }
 

@@ -555,9 +555,8 @@ fn send_entry(shared: &Shared, entry: &Entry) -> u64 {
     let legs = [
         of(&*debit, -amount, entry.debit_after),
         of(&*credit, amount, entry.credit_after),
-    ]
-    .concat();
-    send(shared, "reply", &legs)
+    ];
+    send(shared, "reply", legs.as_flattened())
 }
 
 /// Stamps a reply that tells what an account holds, and records it.
