@@ -11,6 +11,10 @@ use crate::minimal::Plant;
 use crate::tally::MEMBERS;
 use crate::{Mesh, machine};
 
+/// What says how many threads a member's runtime has, beside the one that sends. One is enough for a member that shares the
+/// machine with others: its links and its deliveries wake nobody then.
+const THREADS: &str = "TOKIO_WORKER_THREADS";
+
 /// Three connected members. Dropped, they are ended.
 pub(crate) struct Fleet {
     members: Vec<Process>,
@@ -40,6 +44,9 @@ impl Fleet {
             ]);
             if let Some(plant) = plant {
                 program.args(["--plant", &format!("{plant:?}").to_lowercase()]);
+            }
+            if std::env::var_os(THREADS).is_none() {
+                program.env(THREADS, "1");
             }
             program.stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut child = if pin {

@@ -20,6 +20,7 @@ impl Peer {
                 .min();
             stream.stable = stream.stable.max(stable.unwrap_or(u64::MAX).min(stream.safe()));
             while stream.base <= stream.stable.min(stream.delivered) && stream.purge_one().is_some() {}
+            stream.give_back_room();
         }
         self.recount();
     }

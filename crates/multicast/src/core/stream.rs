@@ -437,6 +437,14 @@ impl Stream {
         Some(slot.bytes())
     }
 
+    /// Gives back the room of a burst that is over; what a window needs is kept.
+    pub(super) fn give_back_room(&mut self) {
+        let needed = self.slots.len().max(WINDOW_MESSAGES as usize);
+        if self.slots.capacity() > 2 * needed {
+            self.slots.shrink_to(needed);
+        }
+    }
+
     /// What is held above the watermark, as ranges.
     pub(super) fn beyond(&self) -> Vec<(u64, u64)> {
         let mut ranges: Vec<(u64, u64)> = Vec::new();

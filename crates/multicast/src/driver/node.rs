@@ -1,8 +1,8 @@
 //! A member as its links, its application and its clock share it: one [`Engine`] behind one lock.
 //!
 //! Whoever has something for the engine, a link a batch of frames, the application its messages, does the work itself:
-//! takes the lock, lets the core decide, and hands what is to be sent to the links. So a message wakes no other task between the
-//! application and its link, nor between a socket and the application's inbox.
+//! takes the lock, lets the core decide, and writes what is to be sent after letting go of the lock. So a message wakes no other
+//! task between the application and the socket, nor between the socket and the application's inbox.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -49,6 +49,8 @@ struct Stored {
 /// What is left to do when the engine is unlocked again.
 #[derive(Default)]
 pub(crate) struct Afterwards {
+    /// Links that were given something to write.
+    pub(crate) written: Vec<Outbox>,
     /// The application has to be woken.
     pub(crate) told: bool,
     /// Whoever waits to send may.
@@ -243,6 +245,9 @@ impl Node {
         let done = work(&mut engine);
         let afterwards = engine.finish(&self.inbox);
         drop(engine);
+        for outbox in afterwards.written {
+            outbox.deliver();
+        }
         if afterwards.told {
             self.inbox.wake();
         }

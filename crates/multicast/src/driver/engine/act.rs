@@ -122,8 +122,8 @@ impl Engine {
         let chunk = Bytes::from(std::mem::replace(&mut self.lines, room));
         for member in self.lines_to.iter() {
             if let Some(link) = &self.links[member.index()] {
-                match link.outbox.push(chunk.clone()) {
-                    Pushed::Taken | Pushed::Pressing => {}
+                match link.outbox.defer(chunk.clone()) {
+                    Pushed::Taken | Pushed::Pressing => self.written.insert(member),
                     // The link's task notices both, and the link begins anew.
                     Pushed::Full | Pushed::Closed => {}
                 }

@@ -91,6 +91,8 @@ pub(crate) struct Engine {
     /// Lines not yet given to the links, all to the same members.
     lines: Vec<u8>,
     lines_to: MemberSet,
+    /// Members whose links were given lines that nobody writes yet.
+    written: MemberSet,
 }
 
 impl Engine {
@@ -123,6 +125,7 @@ impl Engine {
             events: Vec::new(),
             lines: Vec::new(),
             lines_to: MemberSet::EMPTY,
+            written: MemberSet::EMPTY,
             members,
         }
     }
@@ -262,7 +265,12 @@ impl Engine {
         if sooner {
             self.awaited = None;
         }
+        let written = std::mem::replace(&mut self.written, MemberSet::EMPTY);
+        let links = written
+            .iter()
+            .filter_map(|member| self.links[member.index()].as_ref());
         Afterwards {
+            written: links.map(|link| link.outbox.clone()).collect(),
             told: inbox.put(&mut self.events),
             opened,
             sooner,
