@@ -102,7 +102,7 @@ fn control_of_limits() {
     assert!(!found(Plant::LocksOut).holder_gets_in);
 }
 
-/// The median time of a refused login, for a wrong PIN and for an account that nobody has, taken in turn.
+/// The shortest time of a refused login, for a wrong PIN and for an account that nobody has, taken in turn.
 fn times_of_refusal(bank: &impl Subject, opening: &Opening, tries: usize) -> (Duration, Duration) {
     let mut wire = Wire::open(bank.address().get()).unwrap();
     let mut time = |account: &str| {
@@ -113,12 +113,13 @@ fn times_of_refusal(bank: &impl Subject, opening: &Opening, tries: usize) -> (Du
         assert_eq!(answer, Err("login_failed".to_owned()));
         began.elapsed()
     };
-    let (mut wrong, mut unknown): (Vec<_>, Vec<_>) = (0..tries)
+    let (wrong, unknown): (Vec<_>, Vec<_>) = (0..tries)
         .map(|_| (time(&opening.accounts[0]), time("9876543210")))
         .unzip();
-    wrong.sort();
-    unknown.sort();
-    (wrong[tries / 2], unknown[tries / 2])
+    (
+        wrong.into_iter().min().unwrap(),
+        unknown.into_iter().min().unwrap(),
+    )
 }
 
 /// Whether the two can be told apart by a clock: one takes a quarter longer than the other.
@@ -133,13 +134,13 @@ fn an_unknown_account_takes_as_long_as_a_wrong_pin() {
     let opening = Opening::new(1, 10_000);
     let lifted = ["--wrong-pins-per-account", "0", "--wrong-pins-per-address", "0"];
     let bank = RealBank::with_flags(Some(&opening), &lifted);
-    // What tells them apart does so each time; another process on the machine does not.
-    let measured: Vec<_> = (0..3).map(|_| times_of_refusal(&bank, &opening, 21)).collect();
+    // What tells them apart does so each time; other processes on the machine do not.
+    let mut measured = Vec::new();
+    while measured.last().is_none_or(|&times| can_be_told_apart(times)) {
+        assert!(measured.len() < 5, "{measured:?}");
+        measured.push(times_of_refusal(&bank, &opening, 15));
+    }
     println!("wrong PIN and unknown account: {measured:?}");
-    assert!(
-        !measured.iter().all(|&times| can_be_told_apart(times)),
-        "{measured:?}"
-    );
     let times = measured[0];
     assert!(
         times.0 > Duration::from_millis(5),
