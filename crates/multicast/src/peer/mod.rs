@@ -7,10 +7,11 @@ use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use lamport::trace::{Service, Tracer};
 use multicast::clients::Clients;
 use multicast::page::GroupPage;
-use multicast::{Group, GroupSettings, Handle, Members};
+use multicast::{Group, GroupSettings, Handle, Members, SendError};
 use proto::net::Shutdown;
 use proto::net::cli::{announce, hinted};
 use tokio::sync::mpsc;
@@ -122,21 +123,44 @@ fn send(args: &Args, handle: Handle, shutdown: Shutdown) -> tokio::task::JoinHan
         if auto {
             script::play(&handle).await;
         }
-        while let Some(line) = typed.recv().await {
-            let text = line.trim_end_matches(['\r', '\n']);
-            if text == "sair" || text == "/quit" {
-                shutdown.begin();
-                return;
+        // Lines that are there together are sent together: a durable peer stores them with one sync.
+        let mut lines = Vec::new();
+        while typed.recv_many(&mut lines, TYPED_MAX).await > 0 {
+            let lines = lines
+                .drain(..)
+                .map(|line: String| line.trim_end_matches('\r').to_owned());
+            let (texts, ends) = until_the_end(lines);
+            let (texts, long): (Vec<_>, Vec<_>) = texts
+                .into_iter()
+                .partition(|text| text.len() <= multicast::limits::DATA_BYTES_MAX);
+            for text in long {
+                tracing::error!("not sent: {}", SendError::TooLong(text.len()));
             }
-            if text.is_empty() {
-                continue;
-            }
-            if let Err(error) = handle.send(text).await {
+            if !texts.is_empty()
+                && let Err(error) = handle.send_all(texts.into_iter().map(Bytes::from)).await
+            {
                 tracing::error!("not sent: {error}");
+            }
+            if ends {
+                return shutdown.begin();
             }
         }
         // The end of stdin ends nothing: the peer goes on receiving and relaying.
     })
+}
+
+/// The lines to send, up to the one that ends the peer, and whether there is one.
+fn until_the_end(lines: impl Iterator<Item = String>) -> (Vec<String>, bool) {
+    let mut texts = Vec::new();
+    for line in lines {
+        if line == "sair" || line == "/quit" {
+            return (texts, true);
+        }
+        if !line.is_empty() {
+            texts.push(line);
+        }
+    }
+    (texts, false)
 }
 
 /// Lines of stdin, read on a thread of their own: a read that waits cannot be called off.
