@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use multicast::client::{Seen, Session, Since, Watch, settings};
+use multicast::client::{MessageName, Seen, Session, Since, Watch, settings};
 use proto::net::Dialer;
 
 use crate::checker::Order;
@@ -11,9 +11,12 @@ use crate::peers::{Group, Setting};
 /// How long everything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-#[test]
-fn a_watch_sees_every_message_once_over_the_kill_of_its_peer() {
-    let mut group = Group::started(Setting::loopback(Order::Causal));
+/// Watches P2 while messages are sent at P1 and P2 is killed: those that the watch never saw.
+fn watch_over_a_kill(durable: bool) -> Vec<MessageName> {
+    let mut group = Group::started(Setting {
+        durable,
+        ..Setting::loopback(Order::Causal)
+    });
     let dialer = |group: &Group, index: usize| Dialer::Tcp(group.setting.addresses[index].clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -62,12 +65,24 @@ fn a_watch_sees_every_message_once_over_the_kill_of_its_peer() {
         seen.is_sorted_by_key(|message| message.sequence),
         "out of the sender's order"
     );
+    sent.into_iter()
+        .filter(|message| !once.contains(message))
+        .collect()
+}
+
+#[test]
+fn a_watch_sees_every_message_once_over_the_kill_of_its_peer() {
+    let missing = watch_over_a_kill(false);
     // Only those of the round of the kill may be missing: the peer may have delivered them without a word.
-    let missing: Vec<_> = sent.iter().filter(|message| !once.contains(message)).collect();
     assert!(
         missing
             .iter()
             .all(|message| (51..=75).contains(&message.sequence)),
         "missing: {missing:?}"
     );
+}
+
+#[test]
+fn a_watch_misses_nothing_over_the_kill_of_a_durable_peer() {
+    assert_eq!(watch_over_a_kill(true), []);
 }
