@@ -31,21 +31,40 @@ pub(super) struct Traces {
     sent: u64,
 }
 
+/// An event, with its text beside it: no memory is asked for or given back while messages flow.
 struct Traced {
     lamport: u64,
     at_us: u64,
-    what: What,
+    /// None: the member starts.
+    act: Option<Act>,
+    origin: ProcessId,
+    incarnation: u64,
+    sequence: u64,
+    label: Label,
 }
 
-enum What {
-    Start,
-    Act {
-        act: Act,
-        origin: ProcessId,
-        incarnation: u64,
-        sequence: u64,
-        label: Box<str>,
-    },
+/// As much of a text as a trace shows, and a little more, so that it shows that it was cut.
+struct Label {
+    length: u8,
+    bytes: [u8; LABEL_BYTES],
+}
+
+const LABEL_BYTES: usize = LABEL_BYTES_MAX + 4;
+
+impl Label {
+    fn new(text: &str) -> Self {
+        let length = text.floor_char_boundary(LABEL_BYTES);
+        let mut bytes = [0; LABEL_BYTES];
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        Self {
+            length: length as u8,
+            bytes,
+        }
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).expect("it was cut between characters")
+    }
 }
 
 /// What comes next for one who looks on.
@@ -68,7 +87,11 @@ impl Traces {
         let start = Traced {
             lamport: began,
             at_us,
-            what: What::Start,
+            act: None,
+            origin: process.clone(),
+            incarnation,
+            sequence: 0,
+            label: Label::new(""),
         };
         Self {
             process,
@@ -102,7 +125,7 @@ impl Traces {
                             stamp: delivery.stamp,
                         }
                     };
-                    self.push(delivery.received, at_us, what(act, delivery));
+                    self.push(traced(act, delivery, delivery.received, at_us));
                 }
                 Event::Missed {
                     number: _,
@@ -112,14 +135,15 @@ impl Traces {
                     last,
                 } => {
                     let lamport = self.events.back().map_or(0, |event| event.lamport);
-                    let what = What::Act {
-                        act: Act::Miss { through: *last },
+                    self.push(Traced {
+                        lamport,
+                        at_us,
+                        act: Some(Act::Miss { through: *last }),
                         origin: from.clone(),
                         incarnation: *incarnation,
                         sequence: *first,
-                        label: "".into(),
-                    };
-                    self.push(lamport, at_us, what);
+                        label: Label::new(""),
+                    });
                 }
                 Event::Suspected(_) | Event::Trusted(_) | Event::Waiting(_) | Event::Refused(_) => {}
             }
@@ -159,15 +183,15 @@ impl Traces {
     fn broadcast(&mut self, sent: &Delivery, at_us: u64) {
         self.sent = sent.sequence;
         let delivered = self.order != TOTAL;
-        self.push(sent.stamp, at_us, what(Act::Broadcast { delivered }, sent));
+        self.push(traced(Act::Broadcast { delivered }, sent, sent.stamp, at_us));
     }
 
-    fn push(&mut self, lamport: u64, at_us: u64, what: What) {
+    fn push(&mut self, event: Traced) {
         if self.events.len() >= TRACED_EVENTS_MAX {
             self.events.pop_front();
             self.first += 1;
         }
-        self.events.push_back(Traced { lamport, at_us, what });
+        self.events.push_back(event);
     }
 
     fn event<'t>(&'t self, traced: &'t Traced) -> TraceEvent<'t> {
@@ -181,23 +205,15 @@ impl Traces {
             service: Service::Multicast,
             facts: owned(event.facts),
         };
-        match &traced.what {
-            What::Start => record::start(self.order, whole),
-            What::Act {
-                act,
-                origin,
-                incarnation,
-                sequence,
-                label,
-            } => {
-                let about = About {
-                    origin: origin.as_str(),
-                    incarnation: *incarnation,
-                    sequence: *sequence,
-                };
-                act.record(about, label, whole)
-            }
-        }
+        let Some(act) = traced.act else {
+            return record::start(self.order, whole);
+        };
+        let about = About {
+            origin: traced.origin.as_str(),
+            incarnation: traced.incarnation,
+            sequence: traced.sequence,
+        };
+        act.record(about, traced.label.text(), whole)
     }
 }
 
@@ -210,16 +226,15 @@ impl fmt::Debug for Traces {
     }
 }
 
-fn what(act: Act, delivery: &Delivery) -> What {
-    let text = delivery.text();
-    // A little more than a trace shows, so that it shows that it was cut.
-    let end = text.floor_char_boundary(LABEL_BYTES_MAX + 4);
-    What::Act {
-        act,
+fn traced(act: Act, delivery: &Delivery, lamport: u64, at_us: u64) -> Traced {
+    Traced {
+        lamport,
+        at_us,
+        act: Some(act),
         origin: delivery.from.clone(),
         incarnation: delivery.incarnation,
         sequence: delivery.sequence,
-        label: text[..end].into(),
+        label: Label::new(delivery.text()),
     }
 }
 
@@ -322,6 +337,20 @@ mod tests {
             number: 1,
         });
         assert_eq!(told(&traces, &mut seen), ["2 send 1 text 1"]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let mut traces = traces();
+        let long = Delivery {
+            data: "é".repeat(LABEL_BYTES).into_bytes().into(),
+            ..delivery("P2", 1, 1, 2)
+        };
+        traces.take(&[Event::Delivered(long)], 7);
+        let Some(Next::Event(_, event)) = traces.next(&mut 1) else {
+            panic!("one event was told")
+        };
+        assert_eq!(event.label, "é".repeat(LABEL_BYTES / 2));
     }
 
     #[test]
