@@ -1,4 +1,5 @@
-//! Running an example as cargo built it: `cargo test` builds the examples beside the tests.
+//! Running an example as cargo built it. `cargo test` builds the examples beside the tests; `cargo test --test NAME` alone does
+//! not build them anew: `cargo build --examples` first.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
