@@ -17,6 +17,7 @@ mod load;
 mod machine;
 mod report;
 mod server;
+mod startup;
 mod suite;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@
 //! faster meanwhile does so for both; a ratio is taken within a round.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -24,6 +24,7 @@ const SYNCS: usize = 2_000;
 /// Runs what the arguments ask for and prints the report.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let suite = Suite::new(args)?;
+    suite.bar.enable_steady_tick(Duration::from_millis(200));
     suite.bar.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}").context("a template")?,
     );
@@ -87,12 +88,13 @@ pub(crate) fn self_check(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Suite<'a> {
-    args: &'a Args,
-    cores: Cores,
-    bank: Kind,
+/// What every row needs.
+pub(crate) struct Suite<'a> {
+    pub(crate) args: &'a Args,
+    pub(crate) cores: Cores,
+    pub(crate) bank: Kind,
     program: PathBuf,
-    rounds: usize,
+    pub(crate) rounds: usize,
     load_for: Duration,
     bar: ProgressBar,
 }
@@ -111,7 +113,8 @@ impl<'a> Suite<'a> {
             Row::Many => 3 * rounds,
             Row::Hot => 2 * rounds,
             Row::Pipelined => 2 * rounds + 1,
-            Row::Startup => 6,
+            // Filling, replays, starts from a snapshot, the bank to compare its memory with.
+            Row::Startup => 2 + 2 * rounds,
         });
         Ok(Self {
             args,
@@ -138,13 +141,13 @@ impl<'a> Suite<'a> {
         )
     }
 
-    fn step(&self, what: &str) {
+    pub(crate) fn step(&self, what: &str) {
         self.bar.set_message(what.to_owned());
         self.bar.inc(1);
     }
 
     /// A directory on the disk that is measured, with the accounts in it if it is for a bank.
-    fn place(&self, accounts: bool) -> anyhow::Result<TempDir> {
+    pub(crate) fn place(&self, accounts: bool) -> anyhow::Result<TempDir> {
         let within = self
             .args
             .dir
@@ -159,7 +162,7 @@ impl<'a> Suite<'a> {
         Ok(place)
     }
 
-    fn generate(&self, data: &Path, accounts: u32, entries: u64) -> anyhow::Result<()> {
+    pub(crate) fn generate(&self, data: &Path, accounts: u32, entries: u64) -> anyhow::Result<()> {
         let mut command = Command::new(&self.program);
         command.args([
             "generate",
@@ -169,7 +172,14 @@ impl<'a> Suite<'a> {
             &entries.to_string(),
             "--data",
         ]);
-        let output = command.arg(data).output()?;
+        command.arg(data).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        while child.try_wait()?.is_none() {
+            self.bar
+                .set_message(format!("filling a directory, {} MiB", bytes_in(data) >> 20));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output()?;
         ensure!(
             output.status.success(),
             "{command:?}: {}",
@@ -334,65 +344,24 @@ impl<'a> Suite<'a> {
         );
         Ok(line)
     }
+}
 
-    fn startup(&self) -> anyhow::Result<Vec<Line>> {
-        let (accounts, entries) = if self.args.quick {
-            (100_000, 1_000_000)
-        } else {
-            (1_000_000, 10_000_000)
-        };
-        let started = |line: &mut Line, data: &Path| -> anyhow::Result<Server> {
-            let server = Server::start(&self.bank, data, &self.cores)?;
-            line.bank.0.push(server.started_in.as_secs_f64());
-            Ok(server)
-        };
-        let mut replayed = Line::new("start with 1 M accounts, 10 M entries", "s", "", "< 10 s");
-        replayed.note = "no snapshot: all entries replayed".to_owned();
-        let mut saved = Line::new("", "s", "", "");
-        saved.note = "after a clean end".to_owned();
-        let mut memory = Line::new("memory of an account", "bytes", "", "< 300");
-        if self.args.quick {
-            replayed.what = "start with 100,000 accounts, 1 M entries";
-        }
-
-        self.step("filling a directory");
-        let place = self.place(false)?;
-        self.generate(place.path(), accounts, entries)?;
-        self.step("starting with a replay");
-        // Killed, so that it leaves no snapshot: every start replays everything.
-        for _ in 0..self.rounds {
-            drop(started(&mut replayed, place.path())?);
-        }
-        self.step("ending");
-        Server::start(&self.bank, place.path(), &self.cores)?.stop()?;
-        self.step("starting from a snapshot");
-        for _ in 0..self.rounds {
-            drop(started(&mut saved, place.path())?);
-        }
-        self.step("memory of accounts");
-        let resident = |accounts: u32| -> anyhow::Result<f64> {
-            let place = self.place(false)?;
-            self.generate(place.path(), accounts, 0)?;
-            // Started twice: the second time from what it keeps, without what reading the journal left behind.
-            Server::start(&self.bank, place.path(), &self.cores)?.stop()?;
-            let server = Server::start(&self.bank, place.path(), &self.cores)?;
-            Ok(server
-                .memory()
-                .context("no memory figures on this system")?
-                .resident as f64)
-        };
-        let few = resident(10)?;
-        self.step("memory of accounts");
-        memory
-            .bank
-            .0
-            .push((resident(accounts)? - few) / f64::from(accounts));
-        Ok(vec![replayed, saved, memory])
-    }
+/// Bytes of the files in a directory; none if there is no directory yet.
+fn bytes_in(directory: &Path) -> u64 {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.metadata().ok())
+        .map(|about| about.len())
+        .sum()
 }
 
 impl Line {
-    fn new(what: &'static str, unit: &'static str, limit_name: &'static str, wanted: &'static str) -> Self {
+    pub(crate) fn new(
+        what: &'static str,
+        unit: &'static str,
+        limit_name: &'static str,
+        wanted: &'static str,
+    ) -> Self {
         Self {
             what,
             unit,
