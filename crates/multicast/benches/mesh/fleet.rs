@@ -11,8 +11,8 @@ use crate::minimal::Plant;
 use crate::tally::MEMBERS;
 use crate::{Mesh, machine};
 
-/// What says how many threads a member's runtime has, beside the one that sends. One is enough for a member that shares the
-/// machine with others: its links and its deliveries wake nobody then.
+/// What says how many threads a member's runtime has, beside the one that sends. Two are enough for a member that shares
+/// the machine with others: one for each link, and whichever is free for the deliveries.
 const THREADS: &str = "TOKIO_WORKER_THREADS";
 
 /// Three connected members. Dropped, they are ended.
@@ -46,7 +46,7 @@ impl Fleet {
                 program.args(["--plant", &format!("{plant:?}").to_lowercase()]);
             }
             if std::env::var_os(THREADS).is_none() {
-                program.env(THREADS, "1");
+                program.env(THREADS, "2");
             }
             program.stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut child = if pin {
