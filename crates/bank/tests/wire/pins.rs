@@ -268,6 +268,6 @@ fn control_of_floods() {
         !unbounded.suffers() && !unbounded.told.contains("busy"),
         "{unbounded:?}"
     );
-    let blocked = found(Plant::ChecksPinsUnderTheLock, 5);
+    let blocked = found(Plant::LetsTransfersWaitForPins, 5);
     assert!(blocked.suffers(), "{blocked:?}");
 }

@@ -77,12 +77,11 @@ impl Shared {
         let known = self.opening.accounts.contains(&account);
         let place = (account.clone(), from.filter(|_| self.plant != Plant::LocksOut));
         let wrong_before = self.wrong_pins.lock().unwrap().get(&place).copied().unwrap_or(0);
-        let limits = !matches!(self.plant, Plant::NeverLimits | Plant::ChecksPinsUnderTheLock);
+        let limits = !matches!(self.plant, Plant::NeverLimits | Plant::LetsTransfersWaitForPins);
         if wrong_before >= WRONG_PINS_MAX && limits {
             return Err("rate_limited");
         }
         if known || self.plant != Plant::TellsUnknownAccounts {
-            let _held = (self.plant == Plant::ChecksPinsUnderTheLock).then(|| self.state.lock().unwrap());
             thread::sleep(LOGIN_TAKES);
         }
         if !known || request["pin"] != PIN {
@@ -115,6 +114,9 @@ impl Shared {
             Ok(amount) => amount,
             Err(code) => return Some(Err(code)),
         };
+        if self.plant == Plant::LetsTransfersWaitForPins {
+            thread::sleep(LOGIN_TAKES);
+        }
         let mut state = self.alive(life)?;
         let key = request["key"].as_str().map(|key| format!("{account}/{key}"));
         if let Some(known) = key.as_ref().and_then(|key| state.books.keys.get(key)) {

@@ -50,8 +50,8 @@ pub(crate) enum Plant {
     RepeatsStamps,
     /// Wrong PINs are never limited.
     NeverLimits,
-    /// Nobody moves money while a PIN is checked, and wrong ones are never limited.
-    ChecksPinsUnderTheLock,
+    /// Moving money takes as long as checking a PIN, and wrong ones are never limited.
+    LetsTransfersWaitForPins,
     /// Wrong PINs from one address lock the account for all.
     LocksOut,
 }
