@@ -54,7 +54,6 @@ impl Peer {
             stream.skip(through.max(delivered));
             stream.delivered = delivered.max(start);
             stream.skip_missed();
-            stream.restored();
             stream.stable = stable;
             stream.dropped = dropped;
             stream.had = had;

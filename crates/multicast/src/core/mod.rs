@@ -328,7 +328,7 @@ pub struct Peer {
 
     /// Received contiguously and not delivered, over all streams.
     undelivered: u64,
-    /// Delivered, or missed up to there, and not known to be safe: in the order told.
+    /// Delivered, or missed from there on, and not known to be safe: in the order told.
     untaken: VecDeque<MessageId>,
     /// Senders of whom something was delivered since the last own message.
     fresh: MemberSet,
@@ -747,7 +747,7 @@ impl Peer {
                 time: self.clock,
                 later: false,
             });
-            stream.untaken += 1;
+            stream.untaken.insert(sequence);
             self.untaken.push_back(message.id);
         }
         let before = stream.through;

@@ -227,8 +227,9 @@ impl Peer {
             time: self.clock,
             later,
         });
-        self.untaken.push_back(held.message.id);
-        stream.untaken += 1;
+        let id = held.message.id;
+        self.untaken.push_back(id);
+        stream.untaken.insert(id.sequence);
         stream.delivered += 1;
         stream.skip_missed();
         self.undelivered -= stream.delivered - before;

@@ -108,10 +108,10 @@ impl Peer {
                 let known = stream.stable;
                 for (from, to) in stream.give_up(last).into_iter().filter(|(_, to)| *to > known) {
                     let from = from.max(known + 1);
-                    stream.untaken += 1;
+                    stream.untaken.insert(from);
                     self.untaken.push_back(MessageId {
                         stream: stream.id,
-                        sequence: to,
+                        sequence: from,
                     });
                     out.push(Output::Missed {
                         stream: stream.id,
@@ -191,7 +191,7 @@ impl Peer {
                 if known > stream.delivered {
                     self.untaken.push_back(MessageId {
                         stream: stream.id,
-                        sequence: known,
+                        sequence: stream.delivered + 1,
                     });
                     out.push(Output::Missed {
                         stream: stream.id,

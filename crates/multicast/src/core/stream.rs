@@ -133,12 +133,9 @@ pub(super) struct Stream {
     pub(super) delivered: u64,
     /// Every member has delivered everything up to here, in this life or a former one.
     pub(super) stable: u64,
-    /// Deliveries and misses that are not known to be safe.
-    pub(super) untaken: u64,
-    /// Every delivery up to here is safe.
-    taken: u64,
-    /// Safe beyond `taken`, where deliveries need not follow the sequence.
-    taken_beyond: BTreeSet<u64>,
+    /// Deliveries and misses that are not known to be safe, each miss by the first sequence of its range. They need not be told
+    /// in their sequence: a miss goes before a held message that waits for its turn below it.
+    pub(super) untaken: BTreeSet<u64>,
     /// Something up to here was given up.
     pub(super) dropped: u64,
     /// A former self, whose state is lost, delivered everything up to here: what of it is not here was not given up.
@@ -182,9 +179,7 @@ impl Stream {
             through: start,
             delivered: start,
             stable: 0,
-            untaken: 0,
-            taken: start,
-            taken_beyond: BTreeSet::new(),
+            untaken: BTreeSet::new(),
             dropped: 0,
             had: 0,
             missed: 0,
@@ -204,33 +199,9 @@ impl Stream {
 
     /// How far the others may know this member to be: what follows it may need again from them after a crash.
     pub(super) fn safe(&self) -> u64 {
-        if self.untaken == 0 {
-            self.delivered
-        } else {
-            // What a former self had, or everybody, was safe before this life began.
-            self.delivered.min(self.taken.max(self.had).max(self.stable))
-        }
-    }
-
-    /// The delivery of `sequence` is safe; `in_sequence` says that those before it are.
-    pub(super) fn take(&mut self, sequence: u64, in_sequence: bool) {
-        self.untaken = self.untaken.saturating_sub(1);
-        if self.untaken == 0 {
-            self.taken = self.delivered;
-            self.taken_beyond.clear();
-        } else if in_sequence {
-            self.taken = self.taken.max(sequence);
-        } else if sequence > self.taken {
-            self.taken_beyond.insert(sequence);
-            while self.taken_beyond.remove(&(self.taken + 1)) {
-                self.taken += 1;
-            }
-        }
-    }
-
-    /// The stream is as it was stored, and so is every delivery.
-    pub(super) fn restored(&mut self) {
-        self.taken = self.delivered;
+        let taken = self.untaken.first().map_or(u64::MAX, |first| first - 1);
+        // What a former self had, or everybody, was safe before this life began.
+        self.delivered.min(taken.max(self.had).max(self.stable))
     }
 
     /// The highest sequence received.
