@@ -1,15 +1,21 @@
-//! The load: connections with a bounded number of requests on their way, driven by two threads.
+//! The load: connections with a bounded number of requests on their way, driven in one of three ways ([`Clients`]).
 //!
-//! A thread looks at its connections in turn without blocking, and sleeps when there is nothing to do, as clients do.
-//! With `--spin` it never sleeps: waking a sleeping core of a virtual machine costs the server that writes to it more
-//! than the reply does, so that the servers get further, those with little to do most of all.
+//! Sweeping threads cost the machine least: a thread looks at its connections in turn without blocking, answers all
+//! that has a reply, and sleeps when there is nothing to do. What a server that does nothing can reach with them
+//! no program with a task for each connection will ever ask for: that is [`tasks`]. Spinning threads never sleep: waking a
+//! sleeping core of a virtual machine costs the server that writes to it more than the reply does, so that the
+//! servers get further, those with little to do most of all.
+
+mod tasks;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
@@ -26,6 +32,17 @@ const WARM_UP: Duration = Duration::from_millis(200);
 /// How long nothing may be answered before a run counts as failed.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
+/// How the connections are driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Clients {
+    /// Two threads that sweep over their connections, and sleep when there is nothing to do
+    Sweep,
+    /// The same, without ever sleeping
+    Spin,
+    /// A Tokio task for each connection, as programs have
+    Tasks,
+}
+
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -37,8 +54,7 @@ pub(crate) struct Shape {
     pub(crate) keys: bool,
     /// Log in and pay in first: the limits know no accounts.
     pub(crate) is_bank: bool,
-    /// Look for replies without ever sleeping.
-    pub(crate) spin: bool,
+    pub(crate) clients: Clients,
 }
 
 /// What a run brought.
@@ -52,6 +68,26 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Takes replies off `waiting`, and counts those that came while it is measured.
+    fn count(
+        &mut self,
+        bytes: &[u8],
+        waiting: &mut VecDeque<Instant>,
+        measured: Range<Instant>,
+    ) -> anyhow::Result<usize> {
+        let now = Instant::now();
+        let replies = memchr::memchr_iter(b'\n', bytes).count();
+        self.refused += memchr::memmem::find_iter(bytes, b"\"error\"").count() as u64;
+        for _ in 0..replies {
+            let sent = waiting.pop_front().context("a reply to nothing")?;
+            if measured.contains(&now) {
+                self.latency.record((now - sent).as_nanos() as u64);
+                self.replies += 1;
+            }
+        }
+        Ok(replies)
+    }
+
     pub(crate) fn rate(&self) -> f64 {
         self.replies as f64 / self.seconds
     }
@@ -69,6 +105,13 @@ struct Requests {
     fixed_to: bool,
 }
 
+/// A connection whose server has greeted it and, at a bank, logged it in.
+struct Opened {
+    stream: std::net::TcpStream,
+    requests: Requests,
+}
+
+/// A connection that a thread sweeps over.
 struct Connection {
     stream: TcpStream,
     requests: Requests,
@@ -166,35 +209,16 @@ pub(crate) fn run(
     load_for: Duration,
     cores: &Cores,
 ) -> anyhow::Result<Outcome> {
-    let threads = if shape.connections > 1 {
-        cores.generator.len().clamp(1, 2)
+    let open =
+        |number| open(to, number, shape).with_context(|| format!("failed to open connection {number}"));
+    let opened = (0..shape.connections)
+        .map(open)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let outcomes = if shape.clients == Clients::Tasks {
+        tasks::run(opened, shape, load_for, cores)?
     } else {
-        1
+        sweep(opened, shape, load_for, cores)
     };
-    let mut shares: Vec<Vec<Connection>> = (0..threads).map(|_| Vec::new()).collect();
-    for number in 0..shape.connections {
-        let connection =
-            open(to, number, shape).with_context(|| format!("failed to open connection {number}"))?;
-        shares[number % threads].push(connection);
-    }
-    let begin = Instant::now() + Duration::from_millis(20);
-    let outcomes: Vec<anyhow::Result<Outcome>> = std::thread::scope(|scope| {
-        let running: Vec<_> = shares
-            .into_iter()
-            .enumerate()
-            .map(|(index, share)| {
-                let core = cores.generator.get(index).copied();
-                scope.spawn(move || {
-                    machine::pin(core.as_slice());
-                    work(share, shape, begin, load_for)
-                })
-            })
-            .collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().expect("a load thread does not panic"))
-            .collect()
-    });
     let mut sum = Outcome::default();
     for outcome in outcomes {
         let outcome = outcome?;
@@ -213,8 +237,49 @@ pub(crate) fn run(
     Ok(sum)
 }
 
+/// Two threads, each with half of the connections.
+fn sweep(
+    opened: Vec<Opened>,
+    shape: Shape,
+    load_for: Duration,
+    cores: &Cores,
+) -> Vec<anyhow::Result<Outcome>> {
+    let threads = if shape.connections > 1 {
+        cores.generator.len().clamp(1, 2)
+    } else {
+        1
+    };
+    let mut shares: Vec<Vec<Connection>> = (0..threads).map(|_| Vec::new()).collect();
+    for (number, opened) in opened.into_iter().enumerate() {
+        shares[number % threads].push(Connection {
+            stream: TcpStream::from_std(opened.stream),
+            requests: opened.requests,
+            waiting: VecDeque::with_capacity(shape.window),
+            unsent: Vec::new(),
+        });
+    }
+    let begin = Instant::now() + Duration::from_millis(20);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = shares
+            .into_iter()
+            .enumerate()
+            .map(|(index, share)| {
+                let core = cores.generator.get(index).copied();
+                scope.spawn(move || {
+                    machine::pin(core.as_slice());
+                    work(share, shape, begin, load_for)
+                })
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().expect("a load thread does not panic"))
+            .collect()
+    })
+}
+
 /// Connects and, at a bank, logs in and pays in.
-fn open(to: SocketAddr, number: usize, shape: Shape) -> anyhow::Result<Connection> {
+fn open(to: SocketAddr, number: usize, shape: Shape) -> anyhow::Result<Opened> {
     let mut stream = std::net::TcpStream::connect(to)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
@@ -241,12 +306,7 @@ fn open(to: SocketAddr, number: usize, shape: Shape) -> anyhow::Result<Connectio
     }
     stream.set_nonblocking(true)?;
     let requests = Requests::new(number, shape, fixed_to);
-    Ok(Connection {
-        stream: TcpStream::from_std(stream),
-        requests,
-        waiting: VecDeque::with_capacity(shape.window),
-        unsent: Vec::new(),
-    })
+    Ok(Opened { stream, requests })
 }
 
 fn work(
@@ -294,7 +354,7 @@ fn work(
             "{waiting} requests have no reply"
         );
         // Every socket was found empty: the next byte is an event. The bound is for the end of the measurement.
-        if !moved && !shape.spin {
+        if !moved && shape.clients == Clients::Sweep {
             match poll.poll(&mut events, Some(Duration::from_millis(10))) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
                 _ => {}
@@ -329,17 +389,6 @@ impl Connection {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
             Err(error) => return Err(error).context("failed to receive"),
         };
-        let now = Instant::now();
-        let bytes = &buffer[..count];
-        let replies = memchr::memchr_iter(b'\n', bytes).count();
-        outcome.refused += memchr::memmem::find_iter(bytes, b"\"error\"").count() as u64;
-        for _ in 0..replies {
-            let sent = self.waiting.pop_front().context("a reply to nothing")?;
-            if now >= measure_from && now < end {
-                outcome.latency.record((now - sent).as_nanos() as u64);
-                outcome.replies += 1;
-            }
-        }
-        Ok(replies)
+        outcome.count(&buffer[..count], &mut self.waiting, measure_from..end)
     }
 }

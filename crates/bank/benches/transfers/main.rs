@@ -48,9 +48,9 @@ pub(crate) struct Args {
     /// Send transfers without idempotency keys
     #[arg(long)]
     no_keys: bool,
-    /// Let the clients look for replies without ever sleeping
-    #[arg(long)]
-    spin: bool,
+    /// How the clients are driven
+    #[arg(long, value_enum, default_value_t = load::Clients::Sweep)]
+    clients: load::Clients,
     /// Put the data here: the disk that is measured [default: the build directory]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,

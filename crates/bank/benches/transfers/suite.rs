@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
 use crate::limits::{Limit, fdatasync};
-use crate::load::{self, ACCOUNTS, Outcome, Shape};
+use crate::load::{self, ACCOUNTS, Clients, Outcome, Shape};
 use crate::machine::{self, Cores};
 use crate::report::{Figure, Line, Report};
 use crate::server::{Kind, Server};
@@ -65,7 +65,7 @@ pub(crate) fn self_check(args: &Args) -> anyhow::Result<()> {
         hot,
         keys: true,
         is_bank,
-        spin: args.spin,
+        clients: args.clients,
     };
     for (kind, is_bank) in [
         (suite.bank.clone(), true),
@@ -134,8 +134,12 @@ impl<'a> Suite<'a> {
             "each with an idempotency key"
         };
         format!(
-            "durable transfers among {ACCOUNTS} accounts, {keys}, clients {}; {} rounds of {:?}: median (lowest–highest)",
-            if self.args.spin { "spinning" } else { "sleeping" },
+            "durable transfers among {ACCOUNTS} accounts, {keys}, clients: {}; {} rounds of {:?}: median (lowest–highest)",
+            match self.args.clients {
+                Clients::Sweep => "two threads that sweep and sleep",
+                Clients::Spin => "two threads that spin",
+                Clients::Tasks => "a task for each connection",
+            },
             self.rounds,
             self.load_for
         )
@@ -217,7 +221,7 @@ impl<'a> Suite<'a> {
             hot,
             keys: !self.args.no_keys,
             is_bank: true,
-            spin: self.args.spin,
+            clients: self.args.clients,
         };
         let (outcome, cpu) = self.once(&self.bank, place.path(), shape)?;
         // The warm-up's transfers cost like the others.
@@ -240,7 +244,7 @@ impl<'a> Suite<'a> {
             hot: false,
             keys: !self.args.no_keys,
             is_bank: false,
-            spin: self.args.spin,
+            clients: self.args.clients,
         };
         Ok(self.once(&Kind::Limit(limit), place.path(), shape)?.0)
     }

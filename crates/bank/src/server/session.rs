@@ -487,8 +487,7 @@ impl Session {
             }
         };
         self.connection.write_while(write).await?;
-        // A connection that is over misses its replies; its task is about to notice.
-        let _ = self.connection.outbox().push_reply(lines.into());
+        self.connection.queue(lines.into());
         Ok(())
     }
 }
