@@ -1,0 +1,218 @@
+//! A message at its origin and where it is seen for the first time: its stamp, its place in the sequence, and whom it goes to
+//! at once. When it may be delivered is for [`order`](super::order) to say, who is sent it later for [`relay`](super::relay).
+
+use bytes::Bytes;
+use lamport::{ClockError, after_receive, after_send};
+
+use super::frame::{Frame, Message, MessageId, StreamId};
+use super::stream::Place;
+use super::{Order, Output, Peer, Refusal};
+use crate::limits::{ACK_AFTER, ACK_BYTES, ACK_MESSAGES, WINDOW_BYTES};
+use crate::members::{Member, MemberSet};
+
+impl Peer {
+    /// Stamps a message of the local application, keeps it and sends it to those who have room.
+    pub(super) fn broadcast(&mut self, data: Bytes, out: &mut Vec<Output>) {
+        let Ok(clock) = after_send(self.clock) else {
+            return out.push(Output::Refused(Refusal::NotNow));
+        };
+        if !self.accepts() {
+            return out.push(Output::Refused(Refusal::NotNow));
+        }
+        let me = self.settings.me;
+        self.clock = clock;
+        self.sequence += 1;
+        let id = MessageId {
+            stream: StreamId {
+                origin: me,
+                incarnation: self.incarnation,
+            },
+            sequence: self.sequence,
+        };
+        #[cfg(test)]
+        let id = self.planted_id(id);
+        let message = Message {
+            id,
+            stamp: clock,
+            after: self.take_after(),
+            data,
+        };
+        let to = self.send_own(&message);
+        self.retained += 1;
+        self.retained_bytes += message.data.len() as u64;
+        let now = self.now;
+        let own = self.origins[me.index()]
+            .streams
+            .last_mut()
+            .expect("the own stream is open from the start");
+        #[cfg(test)]
+        if own.place(id.sequence) == Place::Duplicate {
+            self.sequence = id.sequence;
+            return out.push(Output::Send(to, Frame::Data(message)));
+        }
+        own.insert(message.clone(), clock, now);
+        self.undelivered += 1;
+        if self.settings.durable {
+            let message = message.clone();
+            out.push(Output::Keep { message, time: clock });
+        }
+        if to == MemberSet::all(self.settings.members).without(me) {
+            self.promised = clock;
+        }
+        if !to.is_empty() {
+            out.push(Output::Send(to, Frame::Data(message)));
+        }
+        self.release(me, out);
+    }
+
+    /// The members that the next own message goes to at once: those that have been sent everything before it and have
+    /// room. The others get it from the store as they acknowledge.
+    fn send_own(&mut self, message: &Message) -> MemberSet {
+        let me = self.settings.me;
+        let mut to = MemberSet::EMPTY;
+        for index in 0..self.settings.members {
+            let member = Member::new(index);
+            if member == me || !self.ready(member) {
+                continue;
+            }
+            let now = self.now;
+            let own = self.origins[me.index()]
+                .streams
+                .last_mut()
+                .expect("the own stream is open from the start");
+            let view = &own.views[index];
+            let under_way = view.cursor - view.through - 1;
+            if view.cursor == message.id.sequence
+                && under_way < view.window
+                && (under_way < view.window / 2 || own.bytes_under_way(view) < WINDOW_BYTES)
+            {
+                let view = &mut own.views[index];
+                if under_way == 0 {
+                    view.moved_at = now;
+                }
+                view.cursor += 1;
+                to.insert(member);
+            }
+        }
+        to
+    }
+
+    /// Takes a message from its origin or a relay: a copy is dropped before it touches the clock.
+    pub(super) fn receive_data(&mut self, from: Member, message: Message, out: &mut Vec<Output>) {
+        let MessageId { stream: id, sequence } = message.id;
+        if !self.links[from.index()].synced || !self.takes_data_of(from) || sequence == 0 {
+            return;
+        }
+        let origin = id.origin;
+        if origin.index() >= self.settings.members {
+            return out.push(Output::Refused(Refusal::Stranger { origin }));
+        }
+        if origin == self.settings.me && id.incarnation >= self.incarnation {
+            if id.incarnation > self.incarnation {
+                out.push(Output::Refused(Refusal::Superseded {
+                    incarnation: id.incarnation,
+                }));
+            } else if sequence > self.sequence {
+                out.push(Output::Refused(Refusal::Forged));
+            } else {
+                self.duplicates += 1;
+            }
+            return;
+        }
+        if !self.wants.is_empty()
+            && self.find(id).is_none()
+            && id.incarnation >= self.origins[origin.index()].closed
+        {
+            // Where this peer stands in that stream is for a welcome to say, or for a status that still has all of it.
+            return;
+        }
+        let Some(index) = self.open(id) else {
+            self.duplicates += 1;
+            return;
+        };
+        let order = self.settings.order;
+        let sender = &mut self.origins[origin.index()];
+        let superseded = id.incarnation < sender.incarnation;
+        let stream = &mut sender.streams[index];
+        let view = &mut stream.views[from.index()];
+        if view.through + 1 == sequence {
+            view.learn(sequence);
+        }
+        match stream.place(sequence) {
+            Place::New => {}
+            Place::Duplicate => {
+                self.duplicates += 1;
+                return;
+            }
+            Place::TooFar => return,
+        }
+        if order == Order::Total && superseded && stream.ended.is_none_or(|ended| sequence > ended.last) {
+            return;
+        }
+        if sequence == stream.through + 1 && message.stamp <= stream.last_stamp {
+            return out.push(Output::Refused(Refusal::StampOrder { origin }));
+        }
+        self.clock = match after_receive(self.clock, message.stamp, self.settings.leap_max) {
+            Ok(time) => time,
+            Err(ClockError::Leap { .. } | ClockError::Exhausted) => {
+                return out.push(Output::Refused(Refusal::Stamp { origin, from }));
+            }
+        };
+        self.stamp_max = self.stamp_max.max(message.stamp);
+        let bytes = message.data.len() as u64;
+        if self.settings.durable {
+            let message = message.clone();
+            out.push(Output::Keep {
+                message,
+                time: self.clock,
+            });
+        }
+        if order == Order::None {
+            out.push(Output::Deliver {
+                message: message.clone(),
+                time: self.clock,
+                later: false,
+            });
+            stream.untaken.insert(sequence);
+            self.untaken.push_back(message.id);
+        }
+        let before = stream.through;
+        stream.insert(message, self.clock, self.now);
+        if order == Order::None {
+            stream.delivered = stream.through;
+        } else {
+            self.undelivered += stream.through - before;
+        }
+        // Until a new incarnation has told how the former ones ended, more of those may come.
+        if !superseded && (order != Order::Total || sender.announced == sender.incarnation) {
+            sender.horizon = sender.horizon.max(stream.last_stamp);
+            let through = stream.through;
+            if let Some(promise) = sender.promise.take_if(|promise| promise.sent <= through) {
+                sender.horizon = sender.horizon.max(promise.clock);
+            }
+        }
+        self.retained += 1;
+        self.retained_bytes += bytes;
+        self.unacknowledged += 1;
+        self.unacknowledged_bytes += bytes;
+        if self.unacknowledged >= ACK_MESSAGES || self.unacknowledged_bytes >= ACK_BYTES {
+            self.status_at = self.now;
+        } else if self.unacknowledged == 1 {
+            self.status_at = self.status_at.min(self.now + ACK_AFTER);
+        }
+        self.relay_at_first_sight(from, origin, index, out);
+        self.release(origin, out);
+    }
+
+    /// A sequence used twice, when that bug is planted.
+    #[cfg(test)]
+    fn planted_id(&self, id: MessageId) -> MessageId {
+        if self.planted(crate::sim::Planted::ReuseSequence) && id.sequence.is_multiple_of(4) {
+            return MessageId {
+                sequence: id.sequence - 1,
+                ..id
+            };
+        }
+        id
+    }
+}
