@@ -22,19 +22,20 @@
 
 mod envelope;
 mod error;
+mod fields;
 mod frame;
 mod harmless;
+mod incoming;
 pub mod limits;
 pub mod net;
 mod writer;
 
-pub use envelope::{
-    Greeting, IdField, Incoming, OpenRequest, Refusal, ReplyError, StampField, Text, parse, parse_incoming,
-    parse_object,
-};
+pub use envelope::{OpenRequest, Refusal, parse, parse_object};
 pub use error::{Code, ToldError, WireError, codes};
+pub use fields::{IdField, StampField, Text};
 pub use frame::{Batch, FrameError, LineDecoder, Lines};
 pub use harmless::{Harmless, is_harmful};
+pub use incoming::{Greeting, Incoming, ReplyError, parse_incoming};
 pub use writer::LineWriter;
 
 /// The version of the wire, stated in every greeting.

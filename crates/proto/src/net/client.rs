@@ -25,8 +25,9 @@ use super::outbox::Outbox;
 use super::shutdown::Shutdown;
 use super::stream::{PeerAddress, Stream};
 use crate::PROTOCOL;
-use crate::envelope::{Greeting, Incoming, ReplyError, parse_incoming};
+
 use crate::error::{ToldError, WireError};
+use crate::incoming::{Greeting, Incoming, ReplyError, parse_incoming};
 use crate::limits::{CLIENT_EVENTS_MAX, CONNECT_DEFAULT, REQUESTS_IN_FLIGHT_MAX};
 use crate::writer::LineWriter;
 
