@@ -5,40 +5,25 @@
 //! connection with the same [`Dialer`] and [`ClientSettings`] (and so the same clock), after a
 //! [`Backoff`](super::Backoff) pause.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use lamport::Clock;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::{Closed, Connection, ConnectionSettings, Turn};
-use super::listener::MemoryConnector;
-use super::outbox::Outbox;
+use super::dial::Dialer;
+use super::requests::{Observer, ReceivedEvent, ReceivedReply, Requests};
 use super::shutdown::Shutdown;
-use super::stream::{PeerAddress, Stream};
 use crate::PROTOCOL;
-
-use crate::error::{ToldError, WireError};
-use crate::incoming::{Greeting, Incoming, ReplyError, parse_incoming};
-use crate::limits::{CLIENT_EVENTS_MAX, CONNECT_DEFAULT, REQUESTS_IN_FLIGHT_MAX};
+use crate::error::ToldError;
+use crate::incoming::{Greeting, ReplyError};
+use crate::limits::{CLIENT_EVENTS_MAX, CONNECT_DEFAULT};
 use crate::writer::LineWriter;
-
-/// Opens connections to one server.
-#[derive(Debug, Clone)]
-pub enum Dialer {
-    /// Over TCP to `host:port`.
-    Tcp(String),
-    /// Within this process.
-    Memory(MemoryConnector),
-}
 
 /// How a client behaves, and what it keeps over its connections.
 #[derive(Clone)]
@@ -53,17 +38,6 @@ pub struct ClientSettings {
     pub connection: ConnectionSettings,
     /// Who is told of every send and receive, for traces.
     pub observer: Option<Arc<dyn Observer>>,
-}
-
-/// Is told of every send and receive of a client, in the order of its clock.
-///
-/// Message ids are unique and the same at both ends: a request's is `<connection>/<n>`, with n counting the
-/// connection's requests from 1; what a server sends with stamp t is `<its process>@t`.
-pub trait Observer: Send + Sync {
-    /// `line` was sent at `time` as `message`.
-    fn sent(&self, time: u64, message: &str, line: &[u8]);
-    /// `line` was received at `time` as `message`.
-    fn received(&self, time: u64, message: &str, line: &[u8]);
 }
 
 /// Why no connection was made.
@@ -98,88 +72,13 @@ pub enum ConnectError {
     },
 }
 
-/// A reply.
-#[derive(Debug)]
-pub struct ReceivedReply {
-    /// The server's stamp.
-    pub lamport: u64,
-    /// This process's time at the receive.
-    pub received: u64,
-    /// What came of the request.
-    pub outcome: Result<Box<RawValue>, ToldError>,
-}
-
-/// An event.
-#[derive(Debug, Clone)]
-pub struct ReceivedEvent {
-    /// The server's stamp.
-    pub lamport: u64,
-    /// This process's time at the receive.
-    pub received: u64,
-    /// `said`, `error`, …
-    pub event: String,
-    /// The whole line, for the service's own fields.
-    pub line: Bytes,
-}
-
 /// One connection to a server. Cloning is cheap; the connection ends when every clone is gone.
 #[derive(Debug, Clone)]
 pub struct Client {
     requests: Arc<Requests>,
     greeting: Arc<Greeting>,
-    _ends_the_task: Arc<DropGuard>,
-}
-
-struct Requests {
-    settings: ClientSettings,
-    connection_id: String,
-    server_process: String,
-    outbox: Outbox,
-    in_flight: Arc<Semaphore>,
     ending: CancellationToken,
-    waiting: Mutex<Waiting>,
-}
-
-/// Requests without a reply yet, in the order of their sending.
-#[derive(Default)]
-struct Waiting {
-    sent: u64,
-    ended: bool,
-    queue: VecDeque<Waiter>,
-}
-
-struct Waiter {
-    id: u64,
-    reply: oneshot::Sender<ReceivedReply>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Dialer {
-    /// Opens a byte stream.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub async fn dial(&self) -> io::Result<(Stream, PeerAddress)> {
-        match self {
-            Self::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                let peer = stream.peer_addr()?;
-                Ok((Stream::Tcp(stream), PeerAddress::Tcp(peer)))
-            }
-            Self::Memory(connector) => Ok((connector.connect().await?, PeerAddress::Memory(0))),
-        }
-    }
-}
-
-impl fmt::Display for Dialer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Memory(_) => f.write_str("this process"),
-        }
-    }
+    _ends_the_task: Arc<DropGuard>,
 }
 
 impl ClientSettings {
@@ -207,22 +106,6 @@ impl fmt::Debug for ClientSettings {
         f.debug_struct("ClientSettings")
             .field("service", &self.service)
             .finish_non_exhaustive()
-    }
-}
-
-impl ReceivedReply {
-    /// The result as the service's own type.
-    ///
-    /// # Errors
-    ///
-    /// The server's refusal, or what is wrong with its result.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ToldError> {
-        let result = self.outcome.as_ref().map_err(Clone::clone)?;
-        serde_json::from_str(result.get()).map_err(|error| ToldError {
-            code: crate::codes::INVALID_JSON.to_string(),
-            message: format!("the server's result is not understood: {error}"),
-            hint: None,
-        })
     }
 }
 
@@ -260,7 +143,7 @@ impl Client {
             stream,
             peer,
             "client".into(),
-            Arc::new(settings.connection.clone()),
+            Arc::new(settings.connection),
             &shutdown,
         );
         let batch = loop {
@@ -278,21 +161,25 @@ impl Client {
             .filter_map(Result::ok)
             .map(|line| batch.share(line))
             .collect();
+        let requests = Arc::new(Requests::new(
+            &greeting,
+            connection.outbox().clone(),
+            settings.clock,
+            settings.observer,
+        ));
         let ending = CancellationToken::new();
-        let requests = Arc::new(Requests {
-            connection_id: greeting.connection.clone(),
-            server_process: greeting.process().to_owned(),
-            outbox: connection.outbox().clone(),
-            in_flight: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)),
-            ending: ending.clone(),
-            waiting: Mutex::default(),
-            settings,
-        });
         let (events, received) = mpsc::channel(CLIENT_EVENTS_MAX);
-        tokio::spawn(run(connection, Arc::clone(&requests), events, rest));
+        tokio::spawn(run(
+            connection,
+            Arc::clone(&requests),
+            ending.clone(),
+            events,
+            rest,
+        ));
         let client = Self {
             requests,
             greeting: Arc::new(greeting),
+            ending: ending.clone(),
             _ends_the_task: Arc::new(ending.drop_guard()),
         };
         Ok((client, received))
@@ -307,13 +194,13 @@ impl Client {
     /// This process's clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<Clock> {
-        &self.requests.settings.clock
+        self.requests.clock()
     }
 
     /// Whether the connection is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.requests.lock().ended
+        self.requests.are_over()
     }
 
     /// Sends a request and waits for its reply; `fields` writes what the operation needs.
@@ -332,7 +219,7 @@ impl Client {
     }
 
     /// Sends a request and returns what its reply will come out of, so that more can be sent meanwhile. Waits only
-    /// while [`REQUESTS_IN_FLIGHT_MAX`] requests have no reply yet. Cancel safe: dropped early, nothing was sent.
+    /// while [`REQUESTS_IN_FLIGHT_MAX`](crate::limits::REQUESTS_IN_FLIGHT_MAX) requests have no reply yet. Cancel safe: dropped early, nothing was sent.
     ///
     /// # Errors
     ///
@@ -342,36 +229,12 @@ impl Client {
         op: &'static str,
         fields: impl FnOnce(LineWriter<'_>) -> LineWriter<'_>,
     ) -> Result<oneshot::Receiver<ReceivedReply>, ReplyError> {
-        let requests = &self.requests;
-        let permit = Arc::clone(&requests.in_flight)
-            .acquire_owned()
-            .await
-            .map_err(|_| ReplyError::Lost)?;
-        let (reply, replied) = oneshot::channel();
-        let mut waiting = requests.lock();
-        if waiting.ended {
-            return Err(ReplyError::Lost);
-        }
-        let time = requests.settings.clock.tick().map_err(|_| ReplyError::Lost)?;
-        waiting.sent += 1;
-        let id = waiting.sent;
-        let mut line = Vec::new();
-        fields(LineWriter::request(&mut line, time, id, op)).end();
-        if let Some(observer) = &requests.settings.observer {
-            observer.sent(time, &format!("{}/{id}", requests.connection_id), &line);
-        }
-        waiting.queue.push_back(Waiter {
-            id,
-            reply,
-            _permit: permit,
-        });
-        let _ = requests.outbox.push_reply(line.into());
-        Ok(replied)
+        self.requests.send(op, fields).await
     }
 
     /// Ends the connection after writing what was sent; waits for no reply.
     pub fn close(&self) {
-        self.requests.ending.cancel();
+        self.ending.cancel();
     }
 }
 
@@ -395,6 +258,7 @@ fn read_greeting(line: &[u8], address: &str, service: &'static str) -> Result<Gr
 async fn run(
     mut connection: Connection,
     requests: Arc<Requests>,
+    ending: CancellationToken,
     events: mpsc::Sender<ReceivedEvent>,
     greeted_with: Vec<Bytes>,
 ) {
@@ -426,83 +290,11 @@ async fn run(
                     break;
                 }
             },
-            () = requests.ending.cancelled() => {
+            () = ending.cancelled() => {
                 connection.finish().await;
                 break;
             }
         }
     }
     requests.end();
-}
-
-impl Requests {
-    /// Takes a line: a reply goes to whoever waits for it, an event comes back.
-    fn receive(&self, line: &Bytes) -> Result<Option<ReceivedEvent>, WireError> {
-        let incoming = parse_incoming(line)?;
-        let lamport = match &incoming {
-            Incoming::Reply { lamport, .. } | Incoming::Event { lamport, .. } => *lamport,
-            Incoming::Ping => {
-                let _ = self.outbox.push_reply(Bytes::from_static(b"{\"op\":\"pong\"}\n"));
-                return Ok(None);
-            }
-        };
-        let mut waiting = self.lock();
-        // An unstamped line is connection upkeep, below the clock.
-        let received = if lamport == 0 {
-            self.settings.clock.now()
-        } else {
-            self.settings.clock.receive(lamport)?
-        };
-        if let Some(observer) = self.settings.observer.as_ref().filter(|_| lamport > 0) {
-            observer.received(received, &format!("{}@{lamport}", self.server_process), line);
-        }
-        match incoming {
-            Incoming::Event { event, .. } => Ok(Some(ReceivedEvent {
-                lamport,
-                received,
-                event: event.0.into_owned(),
-                line: line.clone(),
-            })),
-            Incoming::Reply { id, outcome, .. } => {
-                let waiter = waiting
-                    .queue
-                    .pop_front()
-                    .filter(|waiter| waiter.id == id)
-                    .ok_or_else(|| {
-                        WireError::new(
-                            crate::codes::INVALID_FIELD,
-                            format!("reply {id} answers no request in order"),
-                        )
-                    })?;
-                // Whoever no longer waits has dropped the receiver.
-                let _ = waiter.reply.send(ReceivedReply {
-                    lamport,
-                    received,
-                    outcome: outcome.map(ToOwned::to_owned),
-                });
-                Ok(None)
-            }
-            Incoming::Ping => Ok(None),
-        }
-    }
-
-    /// Nothing will be answered any more: every waiter learns it by its sender being gone.
-    fn end(&self) {
-        let mut waiting = self.lock();
-        waiting.ended = true;
-        waiting.queue.clear();
-        self.in_flight.close();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Requests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Requests")
-            .field("connection", &self.connection_id)
-            .finish_non_exhaustive()
-    }
 }
