@@ -7,12 +7,16 @@
 //!
 //! A client is a [`Client`] made by a [`Dialer`]; [`Backoff`] spaces the attempts to come back.
 
+mod admission;
 mod backoff;
 pub mod cli;
 mod client;
 mod connection;
+mod deadlines;
 mod dial;
+mod inbound;
 mod listener;
+mod outbound;
 mod outbox;
 mod requests;
 mod server;

@@ -1,14 +1,13 @@
 //! The accept loop.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::admission::Admissions;
 use super::backoff::Backoff;
 use super::connection::{Connection, ConnectionSettings};
 use super::listener::Listener;
@@ -71,7 +70,7 @@ where
     H: Fn(Connection) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let door = Arc::new(Door::new(&limits));
+    let admissions = Arc::new(Admissions::new(&limits));
     let settings = Arc::new(limits.connection);
     let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -100,7 +99,7 @@ where
         number += 1;
         let id: Arc<str> = format!("{started:x}-{number}").into();
         let mut connection = Connection::new(stream, peer, Arc::clone(&id), Arc::clone(&settings), &shutdown);
-        let Some((admission, active)) = Door::admit(&door, peer.host()) else {
+        let Some((admission, active)) = Admissions::admit(&admissions, peer.host()) else {
             tracing::warn!(%peer, "connection refused: too many");
             metrics::counter!("connections_refused_total").increment(1);
             connection.last_words(
@@ -165,105 +164,4 @@ fn greet(outbox: &Outbox, identity: &Identity, id: &str) {
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
-/// Counts who is inside.
-struct Door {
-    connections_max: usize,
-    connections_per_address_max: usize,
-    inside: Mutex<Inside>,
-}
-
-#[derive(Default)]
-struct Inside {
-    total: usize,
-    by_host: HashMap<IpAddr, usize>,
-}
-
-/// Counts its connection out when it is dropped.
-struct Admission {
-    door: Arc<Door>,
-    host: Option<IpAddr>,
-}
-
-impl Door {
-    fn new(limits: &ServerLimits) -> Self {
-        Self {
-            connections_max: limits.connections_max,
-            connections_per_address_max: limits.connections_per_address_max,
-            inside: Mutex::default(),
-        }
-    }
-
-    /// Counts a connection in, and tells how many are inside now; nothing when it is one too many.
-    fn admit(door: &Arc<Self>, host: Option<IpAddr>) -> Option<(Admission, usize)> {
-        let mut inside = door.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if inside.total >= door.connections_max {
-            return None;
-        }
-        if let Some(host) = host {
-            let from_host = inside.by_host.entry(host).or_default();
-            if *from_host >= door.connections_per_address_max {
-                return None;
-            }
-            *from_host += 1;
-        }
-        inside.total += 1;
-        Some((
-            Admission {
-                door: Arc::clone(door),
-                host,
-            },
-            inside.total,
-        ))
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let mut inside = self.door.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.total -= 1;
-        if let Some(host) = self.host
-            && let Some(from_host) = inside.by_host.get_mut(&host)
-        {
-            *from_host -= 1;
-            if *from_host == 0 {
-                inside.by_host.remove(&host);
-            }
-        }
-        tracing::info!(active = inside.total, "connection closed");
-        metrics::gauge!("connections_active").decrement(1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::PeerAddress;
-
-    #[test]
-    fn the_door_counts_in_total_and_per_address() {
-        let limits = ServerLimits {
-            connections_max: 3,
-            connections_per_address_max: 2,
-            ..ServerLimits::default()
-        };
-        let door = Arc::new(Door::new(&limits));
-        let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let first = Door::admit(&door, Some(one)).unwrap();
-        let second = Door::admit(&door, Some(one)).unwrap();
-        assert_eq!(second.1, 2);
-        assert!(Door::admit(&door, Some(one)).is_none(), "one address has its two");
-        let _third = Door::admit(&door, Some(two)).unwrap();
-        assert!(Door::admit(&door, None).is_none(), "three in total");
-        drop(first);
-        assert_eq!(Door::admit(&door, Some(one)).unwrap().1, 3);
-    }
-
-    #[test]
-    fn peers_over_tcp_are_counted_by_host() {
-        let peer = PeerAddress::Tcp(([127, 0, 0, 1], 7).into());
-        assert_eq!(peer.host(), Some(IpAddr::from([127, 0, 0, 1])));
-        assert!(peer.is_local());
-    }
 }
