@@ -306,7 +306,12 @@ impl Connection {
         {
             return Poll::Ready(turn);
         }
-        self.poll_deadlines(cx).map(Turn::Closed)
+        let closed = self.poll_deadlines(cx);
+        // A ping's write may have been the one that drained the outbox; nobody would wake us to tell.
+        if closed.is_pending() && self.outbound.has_drained() {
+            return Poll::Ready(Turn::Drained);
+        }
+        closed.map(Turn::Closed)
     }
 
     /// Writes what is there, as [`Outbound::poll_write`] does.
@@ -348,7 +353,7 @@ impl Connection {
                 }
                 Some(Due::Ping) => {
                     self.queue(Bytes::from_static(b"{\"event\":\"ping\"}\n"));
-                    if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
+                    if let Poll::Ready(Err(closed)) = self.poll_write_through(cx) {
                         return Poll::Ready(closed);
                     }
                 }
