@@ -18,6 +18,7 @@ mod inbound;
 mod listener;
 mod outbound;
 mod outbox;
+mod queue;
 mod requests;
 mod server;
 mod shutdown;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::connection::Closed;
 use super::deadlines::Deadlines;
-use super::outbox::{self, Outbox};
+use super::outbox::Outbox;
+use super::queue;
 use super::socket::Socket;
 use crate::limits::WRITE_CHUNKS_MAX;
 
@@ -124,7 +125,7 @@ impl Outbound {
     }
 
     fn discard(&mut self, written: usize) {
-        outbox::discard(&mut self.writing, written);
+        queue::discard(&mut self.writing, written);
         // A burst must not leave its room behind in ten thousand idle connections.
         if self.writing.is_empty() && self.writing.capacity() > WRITE_CHUNKS_MAX {
             self.writing = VecDeque::new();

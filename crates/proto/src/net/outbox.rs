@@ -12,18 +12,17 @@
 //! them.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
+use super::queue::{Queue, Written};
 use super::socket::SharedWriter;
-use crate::limits::{DELIVER_CHUNKS_MAX, OUTBOX_HARD_BYTES_DEFAULT, OUTBOX_SOFT_BYTES_DEFAULT};
+use crate::limits::{OUTBOX_HARD_BYTES_DEFAULT, OUTBOX_SOFT_BYTES_DEFAULT};
 
 /// The handle by which a connection is told things. Cloning is cheap; all clones are one queue.
 #[derive(Debug, Clone)]
@@ -79,38 +78,11 @@ struct Shared {
     relieved: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    chunks: VecDeque<Bytes>,
-    /// Bytes in `chunks`.
-    queued: usize,
-    /// Bytes that the connection's task has taken and not yet written.
-    claimed: usize,
-    /// An event was refused since the queue was last found empty.
-    overflowed: bool,
-    closed: bool,
-    /// When a byte was last written, or the queue began to fill.
-    progress: Option<Instant>,
-    /// The queue was found above its soft mark, and its receiver has not been relieved since.
-    pressing: bool,
-    /// Since when the socket takes nothing.
-    refused_since: Option<Instant>,
-    /// Since when the queue is above its soft mark because the socket did not take everything.
-    behind_since: Option<Instant>,
-    writer: Option<Waker>,
-    /// Where any task may write while the connection's own has nothing to write.
-    socket: Option<SharedWriter>,
-}
-
 impl Outbox {
     pub(super) fn new(limits: OutboxLimits, socket: Option<SharedWriter>) -> Self {
-        let queue = Queue {
-            socket,
-            ..Queue::default()
-        };
         Self(Arc::new(Shared {
             limits,
-            queue: Mutex::new(queue),
+            queue: Mutex::new(Queue::new(limits, socket)),
             relieved: Notify::new(),
         }))
     }
@@ -128,8 +100,7 @@ impl Outbox {
     /// Queues an event as [`push`](Self::push) does, but wakes nobody: [`deliver`](Self::deliver) has to follow, and
     /// soon.
     pub fn defer(&self, chunk: Bytes) -> Pushed {
-        self.lock()
-            .take_in(chunk, &self.0.limits, self.0.limits.hard_bytes)
+        self.lock().take_in(chunk, self.0.limits.hard_bytes)
     }
 
     /// Writes what was deferred from the calling thread, as far as the socket takes it at once; the rest is left to the
@@ -137,10 +108,7 @@ impl Outbox {
     pub fn deliver(&self) {
         let mut queue = self.lock();
         queue.write_now();
-        let writer = match queue.chunks.is_empty() {
-            true => None,
-            false => queue.writer.take(),
-        };
+        let writer = queue.has_unclaimed().then(|| queue.take_writer()).flatten();
         drop(queue);
         if let Some(writer) = writer {
             writer.wake();
@@ -174,7 +142,7 @@ impl Outbox {
             relieved.as_mut().enable();
             {
                 let queue = self.lock();
-                if queue.closed || queue.bytes() <= self.0.limits.soft_bytes {
+                if queue.is_closed() || !queue.is_above_soft() {
                     return;
                 }
             }
@@ -185,19 +153,19 @@ impl Outbox {
     /// Whether the connection is over.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.lock().is_closed()
     }
 
     /// Queues a reply without waking the connection's task: it is the one that calls this.
     pub(super) fn queue_own(&self, chunk: Bytes) {
-        let _ = self.lock().take_in(chunk, &self.0.limits, usize::MAX);
+        let _ = self.lock().take_in(chunk, usize::MAX);
     }
 
     fn push_within(&self, chunk: Bytes, bytes_max: usize) -> Pushed {
         let mut queue = self.lock();
-        let pushed = queue.take_in(chunk, &self.0.limits, bytes_max);
+        let pushed = queue.take_in(chunk, bytes_max);
         let writer = match pushed {
-            Pushed::Taken | Pushed::Pressing => queue.writer.take(),
+            Pushed::Taken | Pushed::Pressing => queue.take_writer(),
             Pushed::Full | Pushed::Closed => None,
         };
         drop(queue);
@@ -207,31 +175,16 @@ impl Outbox {
         pushed
     }
 
-    /// How long its receiver is still to be waited for; nothing when that makes no sense or is not needed.
+    /// Gives the lock back before the caller awaits.
     fn rest_of(&self, patience: Patience) -> Option<Duration> {
-        let queue = self.lock();
-        if queue.closed || queue.bytes() <= self.0.limits.soft_bytes {
-            return None;
-        }
-        let rest = |since: Option<Instant>, bound: Duration| {
-            since.map_or(Some(bound), |since| bound.checked_sub(since.elapsed()))
-        };
-        let rest =
-            rest(queue.refused_since, patience.stalled)?.min(rest(queue.behind_since, patience.behind)?);
-        (!rest.is_zero()).then_some(rest)
+        self.lock().rest_of(patience)
     }
 
     /// Moves everything queued to the end of `chunks`; pending when there is nothing.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>, chunks: &mut VecDeque<Bytes>) -> Poll<()> {
         let mut queue = self.lock();
-        if queue.chunks.is_empty() {
-            if !queue
-                .writer
-                .as_ref()
-                .is_some_and(|writer| writer.will_wake(cx.waker()))
-            {
-                queue.writer = Some(cx.waker().clone());
-            }
+        if !queue.has_unclaimed() {
+            queue.remember_writer(cx.waker());
             return Poll::Pending;
         }
         queue.claim(chunks);
@@ -245,30 +198,14 @@ impl Outbox {
 
     /// Counts bytes that are to be written without having been queued here.
     pub(super) fn account_for(&self, bytes: usize) {
-        let mut queue = self.lock();
-        queue.begin_to_fill();
-        queue.claimed += bytes;
+        self.lock().account_for(bytes);
     }
 
     /// Counts `bytes` of what was taken as written. True when the queue is empty now and has refused an event since it
     /// last was.
     pub(super) fn written(&self, bytes: usize) -> bool {
         metrics::counter!("sent_bytes_total").increment(bytes as u64);
-        let (relieved, drained) = {
-            let mut queue = self.lock();
-            queue.claimed -= bytes;
-            queue.progress = Some(Instant::now());
-            queue.refused_since = None;
-            let relieved = queue.pressing && queue.bytes() <= self.0.limits.soft_bytes;
-            if relieved {
-                queue.pressing = false;
-                queue.behind_since = None;
-            }
-            (
-                relieved,
-                queue.bytes() == 0 && std::mem::take(&mut queue.overflowed),
-            )
-        };
+        let Written { relieved, drained } = self.lock().written(bytes);
         if relieved {
             self.0.relieved.notify_waiters();
         }
@@ -277,119 +214,25 @@ impl Outbox {
 
     /// The socket takes nothing more for now.
     pub(super) fn refused(&self) {
-        let mut queue = self.lock();
-        let now = Instant::now();
-        queue.refused_since.get_or_insert(now);
-        if queue.bytes() > self.0.limits.soft_bytes {
-            queue.behind_since.get_or_insert(now);
-        }
+        self.lock().refused();
     }
 
     /// How long nothing was written although something is queued.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
-        let queue = self.lock();
-        queue
-            .progress
-            .filter(|_| queue.bytes() > 0)
-            .map(|since| since.elapsed())
+        self.lock().stalled_for()
     }
 
     pub(super) fn is_above_soft(&self) -> bool {
-        self.lock().bytes() > self.0.limits.soft_bytes
+        self.lock().is_above_soft()
     }
 
     /// Ends the queue: nothing is taken any more, and what is left is dropped.
     pub(super) fn close(&self) {
-        {
-            let mut queue = self.lock();
-            queue.closed = true;
-            queue.chunks = VecDeque::new();
-            queue.queued = 0;
-            queue.writer = None;
-            queue.socket = None;
-        }
+        self.lock().close();
         self.0.relieved.notify_waiters();
     }
 
-    /// The queue is consistent after every statement, so a panic elsewhere while it was held does no harm to it.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    fn bytes(&self) -> usize {
-        self.queued + self.claimed
-    }
-
-    fn take_in(&mut self, chunk: Bytes, limits: &OutboxLimits, bytes_max: usize) -> Pushed {
-        if self.closed {
-            return Pushed::Closed;
-        }
-        if self.bytes() + chunk.len() > bytes_max {
-            self.overflowed = true;
-            return Pushed::Full;
-        }
-        self.begin_to_fill();
-        self.queued += chunk.len();
-        self.chunks.push_back(chunk);
-        let pressing = self.bytes() > limits.soft_bytes;
-        self.pressing |= pressing;
-        if pressing { Pushed::Pressing } else { Pushed::Taken }
-    }
-
-    fn begin_to_fill(&mut self) {
-        if self.bytes() == 0 {
-            self.progress = Some(Instant::now());
-        }
-    }
-
-    fn claim(&mut self, chunks: &mut VecDeque<Bytes>) {
-        if chunks.is_empty() {
-            std::mem::swap(chunks, &mut self.chunks);
-        } else {
-            chunks.append(&mut self.chunks);
-        }
-        self.claimed += std::mem::take(&mut self.queued);
-    }
-
-    /// Writes what is queued, if nothing has to go before it and the socket takes something.
-    fn write_now(&mut self) {
-        // A queue that has refused an event is emptied by its task, which has to tell of it.
-        let is_first = self.claimed == 0 && !self.overflowed && !self.pressing;
-        let Some(socket) = self
-            .socket
-            .as_ref()
-            .filter(|_| is_first && !self.chunks.is_empty())
-        else {
-            return;
-        };
-        let mut slices = [IoSlice::new(&[]); DELIVER_CHUNKS_MAX];
-        let count = self.chunks.len().min(slices.len());
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
-        }
-        // A broken stream is for the task to find.
-        let Ok(written @ 1..) = socket.write_now(&slices[..count]) else {
-            return;
-        };
-        metrics::counter!("sent_bytes_total").increment(written as u64);
-        discard(&mut self.chunks, written);
-        self.queued -= written;
-        if self.queued > 0 {
-            self.progress = Some(Instant::now());
-        }
-    }
-}
-
-/// Removes the first `written` bytes from the front of `chunks`, which hold at least as many.
-pub(super) fn discard(chunks: &mut VecDeque<Bytes>, mut written: usize) {
-    while written > 0 {
-        let chunk = chunks.front_mut().expect("no more is written than was there");
-        if written < chunk.len() {
-            return chunk.advance(written);
-        }
-        written -= chunk.len();
-        chunks.pop_front();
     }
 }
