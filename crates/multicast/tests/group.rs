@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lamport::ProcessId;
 use multicast::client::Status;
+use multicast::limits::{DATA_BYTES_MAX, WINDOW_BYTES, WINDOW_MESSAGES};
 use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order};
 use tokio::time::timeout;
 
@@ -92,6 +93,23 @@ async fn deliveries(group: &mut Group, count: usize) -> Vec<Delivery> {
         }));
     }
     delivered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_alone_goes_on_sending_past_its_window() {
+    let members = members(2);
+    let mut alone = Group::join(settings(&members, 1, Order::Causal)).await.unwrap();
+    let handle = alone.handle();
+    // More messages than a window holds, then more bytes.
+    let long = Bytes::from(vec![b'x'; DATA_BYTES_MAX]);
+    let many = (0..=WINDOW_MESSAGES).map(|_| Bytes::from_static(b"x"));
+    let big = (0..=WINDOW_BYTES / DATA_BYTES_MAX as u64).map(|_| long.clone());
+    let texts: Vec<Bytes> = many.chain(big).collect();
+    let count = texts.len();
+    let sending = tokio::spawn(async move { handle.send_all(texts).await.unwrap().len() });
+    // What waits for the application is bounded too: it has to take.
+    assert_eq!(deliveries(&mut alone, count).await.len(), count);
+    assert_eq!(sending.await.unwrap(), count);
 }
 
 #[tokio::test(flavor = "multi_thread")]

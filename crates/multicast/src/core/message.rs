@@ -63,6 +63,10 @@ impl Peer {
             out.push(Output::Send(to, Frame::Data(message)));
         }
         self.release(me, out);
+        if !self.accepts() {
+            // Nobody may be linked whose acknowledgement would open the window again.
+            self.own_floor_changed();
+        }
     }
 
     /// The members that the next own message goes to at once: those that have been sent everything before it and have
