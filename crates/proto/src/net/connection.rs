@@ -72,7 +72,7 @@ pub enum Turn {
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// The peer closed its end.
+    /// The peer closed its end, and was sent what it was owed by then.
     Ended,
     /// The stream broke.
     Lost(io::ErrorKind),
@@ -110,6 +110,8 @@ pub struct Connection {
     stream: Socket,
     deadlines: Deadlines,
     framing_errors: u32,
+    /// The peer has closed its end: what it was owed by then is still written, and nothing else is done.
+    parting: bool,
     shutdown: Watch,
     /// [`Turn::ShuttingDown`] was told.
     told_of_shutdown: bool,
@@ -136,6 +138,7 @@ impl Connection {
             stream,
             deadlines: Deadlines::new(settings),
             framing_errors: 0,
+            parting: false,
             shutdown: shutdown.watch(),
             told_of_shutdown: false,
             _admission: None,
@@ -292,6 +295,9 @@ impl Connection {
         if step == Step::CutOff {
             return Poll::Ready(Turn::Closed(Closed::CutOff));
         }
+        if self.parting {
+            return self.poll_part(cx).map(Turn::Closed);
+        }
         if let Poll::Ready(Err(closed)) = self.poll_write(cx) {
             return Poll::Ready(Turn::Closed(closed));
         }
@@ -336,8 +342,25 @@ impl Connection {
                         return Poll::Ready(Turn::Received(batch));
                     }
                 }
+                Err(Closed::Ended) => {
+                    self.parting = true;
+                    self.outbound.claim();
+                    return self.poll_part(cx).map(Turn::Closed);
+                }
                 Err(closed) => return Poll::Ready(Turn::Closed(closed)),
             }
+        }
+    }
+
+    /// Writes what the peer was owed when it closed its end: it sends nothing more, but it may still read.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        let written = self
+            .outbound
+            .poll_write_claimed(cx, &mut self.stream, &mut self.deadlines);
+        match written {
+            // An error says that it reads nothing more either.
+            Poll::Ready(_) => Poll::Ready(Closed::Ended),
+            Poll::Pending => self.poll_deadlines(cx),
         }
     }
 
