@@ -1,0 +1,154 @@
+//! What a stream goes on without: messages that nobody has any more, that a former self had, or that lie beyond its end.
+
+use super::{Slot, Stream};
+
+impl Stream {
+    /// Moves over messages that nobody has any more.
+    pub(in crate::core) fn skip_missed(&mut self) {
+        while self.delivered < self.through
+            && matches!(
+                self.slots.get((self.delivered + 1 - self.base) as usize),
+                Some(Slot::Missed)
+            )
+        {
+            self.delivered += 1;
+        }
+    }
+
+    /// How far a stream that nobody can give the next message of must be given up: up to the first that can be had, else up
+    /// to its end as far as it is known.
+    pub(in crate::core) fn lost_through(&self) -> u64 {
+        let next = self.through + 1;
+        let here = (next..=self.top()).find(|&sequence| self.held(sequence).is_some());
+        let elsewhere = self.views.iter().filter_map(|view| view.first_from(next)).min();
+        let end = self.ended.map(|ended| ended.last + 1);
+        let known = self.views.iter().map(|view| view.through + 1).max().unwrap_or(0);
+        here.into_iter()
+            .chain(elsewhere)
+            .chain(end)
+            .min()
+            .unwrap_or(known)
+            .saturating_sub(1)
+    }
+
+    /// What was skipped and still has its slot, as ranges.
+    pub(in crate::core) fn lost(&self) -> Vec<(u64, u64)> {
+        let mut ranges = Vec::new();
+        if self.missed > 0 {
+            for sequence in self.base..=self.top() {
+                if matches!(self.slots[(sequence - self.base) as usize], Slot::Missed) {
+                    extend(&mut ranges, sequence);
+                }
+            }
+        }
+        ranges
+    }
+
+    /// Gives up everything not received up to `last`. Returns the ranges given up.
+    pub(in crate::core) fn give_up(&mut self, last: u64) -> Vec<(u64, u64)> {
+        let missed = self.skip(last);
+        self.dropped = self.dropped.max(last);
+        missed
+    }
+
+    /// A former self delivered everything up to `last`: what is not here is not waited for, and cannot be had here. What was
+    /// received is kept for others.
+    pub(in crate::core) fn had(&mut self, last: u64) {
+        self.had = self.had.max(last);
+        if last > self.delivered {
+            // What this life delivered and has not declared yet stays to be declared.
+            let all_declared = self.declared >= self.delivered;
+            self.skip(last);
+            self.delivered = self.delivered.max(last);
+            self.skip_missed();
+            if all_declared {
+                self.declared = self.delivered;
+            }
+        }
+    }
+
+    /// Moves the watermark over everything not received up to `last`. Returns the ranges that lack.
+    pub(in crate::core) fn skip(&mut self, last: u64) -> Vec<(u64, u64)> {
+        let mut missed: Vec<(u64, u64)> = Vec::new();
+        let mut miss = |from: u64, to: u64| match missed.last_mut() {
+            Some(range) if range.1 + 1 == from => range.1 = to,
+            _ => missed.push((from, to)),
+        };
+        let top = self.top().max(self.through);
+        for sequence in self.through + 1..=last.min(top) {
+            let slot = &mut self.slots[(sequence - self.base) as usize];
+            if matches!(slot, Slot::Gap) {
+                *slot = Slot::Missed;
+                self.missed += 1;
+                miss(sequence, sequence);
+            }
+        }
+        self.advance();
+        if last > self.through {
+            // Nothing is held up there: the watermark jumps, and what is kept below keeps its slots.
+            miss(self.through + 1, last);
+            if self.slots.is_empty() {
+                self.base = last + 1;
+                self.delivered = last;
+            } else {
+                self.missed += (last - self.through) as usize;
+                self.slots.extend((self.through..last).map(|_| Slot::Missed));
+            }
+            self.through = last;
+        }
+        self.skip_missed();
+        missed
+    }
+
+    /// Forgets what lies beyond `last`, the end of the stream: in this life it was never delivered. A former self that lost its
+    /// state may have been further, with messages that died with it and the sender.
+    pub(in crate::core) fn cut(&mut self, last: u64) {
+        let keep = (last + 1).saturating_sub(self.base) as usize;
+        for slot in self.slots.drain(keep.min(self.slots.len())..) {
+            self.missed -= usize::from(slot == Slot::Missed);
+            self.kept_bytes -= slot.bytes();
+        }
+        self.through = self.through.min(last);
+        if self.delivered > last {
+            debug_assert!(
+                self.slots.is_empty(),
+                "only a start may lie beyond the end of a stream"
+            );
+            self.delivered = last;
+            self.base = last + 1;
+        }
+    }
+}
+
+/// Puts `sequence` at the end of ascending ranges.
+fn extend(ranges: &mut Vec<(u64, u64)>, sequence: u64) {
+    match ranges.last_mut() {
+        Some(range) if range.1 + 1 == sequence => range.1 = sequence,
+        _ => ranges.push((sequence, sequence)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::stream::tests::{offer, stream};
+
+    #[test]
+    fn giving_up_skips_exactly_what_is_not_there() {
+        let mut stream = stream();
+        for sequence in [1, 4, 6] {
+            offer(&mut stream, sequence);
+        }
+        stream.delivered = 1;
+        assert_eq!(stream.give_up(4), [(2, 3)]);
+        assert_eq!(
+            (stream.through, stream.delivered),
+            (4, 3),
+            "4 is held and still to be delivered"
+        );
+        assert_eq!(stream.give_up(9), [(5, 5), (7, 9)]);
+        assert_eq!((stream.through, stream.delivered), (9, 3));
+        stream.delivered = 4;
+        stream.skip_missed();
+        assert_eq!(stream.head().map(|held| held.message.id.sequence), Some(6));
+    }
+}
