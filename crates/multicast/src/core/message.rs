@@ -177,8 +177,8 @@ impl Peer {
                 time: self.clock,
                 later: false,
             });
-            stream.untaken.insert(sequence);
-            self.untaken.push_back(message.id);
+            self.told += 1;
+            stream.untaken.tell(sequence, self.told);
         }
         let before = stream.through;
         stream.insert(message, self.clock, self.now);

@@ -63,13 +63,11 @@ mod status;
 mod stream;
 mod take;
 
-use std::collections::VecDeque;
-
 use crate::limits::{
     HEARTBEAT_AFTER, REPAIR_EVERY, SUSPECT_AFTER, WAIT_TOLD_AFTER, WINDOW_BYTES, WINDOW_MESSAGES,
 };
 use crate::members::{Member, MemberSet};
-use frame::{Frame, MessageId, Promise, StreamId};
+use frame::{Frame, Promise, StreamId};
 pub use interface::{Input, Memory, Order, Output, Refusal, Saved, SavedStream, Settings};
 use stream::Stream;
 
@@ -130,8 +128,10 @@ pub struct Peer {
 
     /// Received contiguously and not delivered, over all streams.
     undelivered: u64,
-    /// Delivered, or missed from there on, and not known to be safe: in the order told.
-    untaken: VecDeque<MessageId>,
+    /// How many deliveries and misses were told.
+    told: u64,
+    /// How many of them, the oldest, are known to be safe.
+    taken: u64,
     /// Senders of whom something was delivered since the last own message.
     fresh: MemberSet,
     /// Per member: who does not hear it. Kept up to date with the links.
@@ -187,7 +187,8 @@ impl Peer {
             former: Vec::new(),
             now: 0,
             undelivered: 0,
-            untaken: VecDeque::new(),
+            told: 0,
+            taken: 0,
             fresh: MemberSet::EMPTY,
             deaf: vec![MemberSet::EMPTY; members],
             own_floor: 0,

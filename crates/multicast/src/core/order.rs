@@ -227,9 +227,9 @@ impl Peer {
             time: self.clock,
             later,
         });
-        let id = held.message.id;
-        self.untaken.push_back(id);
-        stream.untaken.insert(id.sequence);
+        let sequence = held.message.id.sequence;
+        self.told += 1;
+        stream.untaken.tell(sequence, self.told);
         stream.delivered += 1;
         stream.skip_missed();
         self.undelivered -= stream.delivered - before;

@@ -1,6 +1,6 @@
 //! What is kept and for how long: stability, the retention bound, what is out of reach, and streams that are over.
 
-use super::frame::{MessageId, StreamId};
+use super::frame::StreamId;
 use super::{Order, Output, Peer};
 use crate::limits::OLD_INCARNATIONS_MAX;
 use crate::members::{Member, MemberSet};
@@ -108,11 +108,8 @@ impl Peer {
                 let known = stream.stable;
                 for (from, to) in stream.give_up(last).into_iter().filter(|(_, to)| *to > known) {
                     let from = from.max(known + 1);
-                    stream.untaken.insert(from);
-                    self.untaken.push_back(MessageId {
-                        stream: stream.id,
-                        sequence: from,
-                    });
+                    self.told += 1;
+                    stream.untaken.tell(from, self.told);
                     out.push(Output::Missed {
                         stream: stream.id,
                         from,
@@ -189,10 +186,7 @@ impl Peer {
                     .unwrap_or(0)
                     .max(stream.through);
                 if known > stream.delivered {
-                    self.untaken.push_back(MessageId {
-                        stream: stream.id,
-                        sequence: stream.delivered + 1,
-                    });
+                    self.told += 1;
                     out.push(Output::Missed {
                         stream: stream.id,
                         from: stream.delivered + 1,

@@ -10,22 +10,17 @@ use crate::limits::ACK_AFTER;
 impl Peer {
     /// The oldest `count` deliveries are safe.
     pub(super) fn taken(&mut self, count: u64) {
+        self.taken = self.told.min(self.taken + count);
         let mut of_others = false;
-        for _ in 0..count {
-            let Some(id) = self.untaken.pop_front() else { break };
-            // A stream may have been closed since.
-            let Some(index) = self.find(id.stream) else {
-                continue;
-            };
-            self.origins[id.stream.origin.index()].streams[index]
-                .untaken
-                .remove(&id.sequence);
-            of_others |= id.stream.origin != self.settings.me;
+        for (index, origin) in self.origins.iter_mut().enumerate() {
+            for stream in &mut origin.streams {
+                of_others |= stream.untaken.take(self.taken) && index != self.settings.me.index();
+            }
         }
         if of_others {
             self.status_at = self.status_at.min(self.now + ACK_AFTER);
         }
-        if self.untaken.is_empty() {
+        if self.taken == self.told {
             self.stabilise();
         }
     }

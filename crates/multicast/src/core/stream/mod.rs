@@ -4,10 +4,12 @@
 //! endless set. Slots from `base` on are kept for members that may lack them.
 
 mod missed;
+mod untaken;
 mod view;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
+use self::untaken::Untaken;
 pub(in crate::core) use self::view::View;
 use super::frame::{Ended, Message, StreamId};
 use crate::limits::{GAPS_TOLD_MAX, HOLD_MAX, WINDOW_MESSAGES};
@@ -53,9 +55,7 @@ pub(in crate::core) struct Stream {
     pub(in crate::core) delivered: u64,
     /// Every member has delivered everything up to here, in this life or a former one.
     pub(in crate::core) stable: u64,
-    /// Deliveries and misses that are not known to be safe, each miss by the first sequence of its range. They need not be told
-    /// in their sequence: a miss goes before a held message that waits for its turn below it.
-    pub(in crate::core) untaken: BTreeSet<u64>,
+    pub(in crate::core) untaken: Untaken,
     /// Something up to here was given up.
     pub(in crate::core) dropped: u64,
     /// A former self, whose state is lost, delivered everything up to here: what of it is not here was not given up.
@@ -99,7 +99,7 @@ impl Stream {
             through: start,
             delivered: start,
             stable: 0,
-            untaken: BTreeSet::new(),
+            untaken: Untaken::default(),
             dropped: 0,
             had: 0,
             missed: 0,
@@ -119,7 +119,7 @@ impl Stream {
 
     /// How far the others may know this member to be: what follows it may need again from them after a crash.
     pub(in crate::core) fn safe(&self) -> u64 {
-        let taken = self.untaken.first().map_or(u64::MAX, |first| first - 1);
+        let taken = self.untaken.lowest().map_or(u64::MAX, |first| first - 1);
         // What a former self had, or everybody, was safe before this life began.
         self.delivered.min(taken.max(self.had).max(self.stable))
     }
