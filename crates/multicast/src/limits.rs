@@ -15,6 +15,17 @@ pub const WINDOW_MESSAGES: u64 = 16 * 1024;
 /// The same bound in bytes of payload.
 pub const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Most messages of one sender that are not known to be safe at every connected member: its window, and what waits there for the
+/// application or, in causal order, for what they came after. Beyond it the local sender waits.
+///
+/// It is also the bound on what members keep of one another while all are connected: of each sender this and what it sends between
+/// two of its statuses, [`ACK_MESSAGES`] and a batch of [`LOCAL_BATCH_MAX`]. What is kept for members that are away is bounded by
+/// [`RETAIN_MESSAGES`].
+pub const UNSAFE_MESSAGES: u64 = WINDOW_MESSAGES + 2 * INBOX_EVENTS_MAX as u64;
+
+/// The same bound in bytes of payload.
+pub const UNSAFE_BYTES: u64 = WINDOW_BYTES + 2 * INBOX_BYTES_MAX as u64;
+
 /// Window after something seems lost, in messages: it doubles with every sign of progress.
 pub const WINDOW_AFTER_LOSS: u64 = 32;
 
@@ -29,10 +40,10 @@ pub const RETAIN_MESSAGES: u64 = 1_000_000;
 /// The same bound in bytes of payload.
 pub const RETAIN_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Messages received before an acknowledgement is sent without waiting for [`ACK_AFTER`].
+/// Messages received, or sent, before an acknowledgement is sent without waiting for [`ACK_AFTER`] or [`HEARTBEAT_AFTER`].
 pub const ACK_MESSAGES: u64 = 1024;
 
-/// Bytes received before an acknowledgement is sent without waiting for [`ACK_AFTER`].
+/// The same in bytes of payload.
 pub const ACK_BYTES: u64 = WINDOW_BYTES / 8;
 
 /// An acknowledgement follows the first unacknowledged message after this time: many share one.

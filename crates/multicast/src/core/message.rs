@@ -38,8 +38,14 @@ impl Peer {
             data,
         };
         let to = self.send_own(&message);
+        let bytes = message.data.len() as u64;
         self.retained += 1;
-        self.retained_bytes += message.data.len() as u64;
+        self.retained_bytes += bytes;
+        self.untold += 1;
+        self.untold_bytes += bytes;
+        if self.untold >= ACK_MESSAGES || self.untold_bytes >= ACK_BYTES {
+            self.status_at = self.now;
+        }
         let now = self.now;
         let own = self.origins[me.index()]
             .streams

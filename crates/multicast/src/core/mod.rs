@@ -64,7 +64,8 @@ mod stream;
 mod take;
 
 use crate::limits::{
-    HEARTBEAT_AFTER, REPAIR_EVERY, SUSPECT_AFTER, WAIT_TOLD_AFTER, WINDOW_BYTES, WINDOW_MESSAGES,
+    HEARTBEAT_AFTER, REPAIR_EVERY, SUSPECT_AFTER, UNSAFE_BYTES, UNSAFE_MESSAGES, WAIT_TOLD_AFTER,
+    WINDOW_BYTES, WINDOW_MESSAGES,
 };
 use crate::members::{Member, MemberSet};
 use frame::{Frame, Promise, StreamId};
@@ -139,11 +140,17 @@ pub struct Peer {
     /// Own messages up to here were received by every linked member.
     own_floor: u64,
     own_floor_bytes: u64,
+    /// Own messages up to here are safe at every linked member.
+    own_safe: u64,
+    own_safe_bytes: u64,
 
     status_number: u64,
     status_at: u64,
     unacknowledged: u64,
     unacknowledged_bytes: u64,
+    /// Own messages since the last status: the others keep them until this peer says that they are safe here too.
+    untold: u64,
+    untold_bytes: u64,
     repair_at: u64,
     /// The largest stamp received: others may wait for a promise past it.
     stamp_max: u64,
@@ -193,10 +200,14 @@ impl Peer {
             deaf: vec![MemberSet::EMPTY; members],
             own_floor: 0,
             own_floor_bytes: 0,
+            own_safe: 0,
+            own_safe_bytes: 0,
             status_number: 0,
             status_at: 0,
             unacknowledged: 0,
             unacknowledged_bytes: 0,
+            untold: 0,
+            untold_bytes: 0,
             repair_at: 0,
             stamp_max: 0,
             promised: 0,
@@ -228,14 +239,16 @@ impl Peer {
         self.retain();
     }
 
-    /// Whether a broadcast is taken now: false while a connected member is a whole window behind, and in total order
-    /// while this peer has not found its place or a whole window waits for delivery.
+    /// Whether a broadcast is taken now: false while a connected member is a whole window behind or leaves too much undelivered,
+    /// and in total order while this peer has not found its place or a whole window waits for delivery.
     #[must_use]
     pub fn accepts(&self) -> bool {
         let me = self.settings.me.index();
         let own = self.own();
         self.sequence - self.own_floor < WINDOW_MESSAGES
             && own.bytes - self.own_floor_bytes < WINDOW_BYTES
+            && self.sequence - self.own_safe < UNSAFE_MESSAGES
+            && own.bytes - self.own_safe_bytes < UNSAFE_BYTES
             && !self.joining()
             && self.sequence - own.delivered < WINDOW_MESSAGES
             && self.origins[me].incarnation == self.incarnation
@@ -407,6 +420,8 @@ impl Peer {
             self.status_at = self.now + HEARTBEAT_AFTER;
             self.unacknowledged = 0;
             self.unacknowledged_bytes = 0;
+            self.untold = 0;
+            self.untold_bytes = 0;
             if !others.is_empty() {
                 let status = self.status();
                 out.push(Output::Send(others, Frame::Status(status)));

@@ -181,17 +181,21 @@ impl Peer {
     /// Recomputes how far every linked member has followed the own messages.
     pub(super) fn own_floor_changed(&mut self) {
         let mut floor = self.sequence;
+        let mut safe = self.sequence;
         for member in MemberSet::all(self.settings.members)
             .without(self.settings.me)
             .iter()
         {
             if self.ready(member) {
-                floor = floor.min(self.own().views[member.index()].through);
+                let view = &self.own().views[member.index()];
+                floor = floor.min(view.through);
+                safe = safe.min(view.delivered);
             }
         }
         let own = self.own();
-        self.own_floor_bytes = own.held(floor + 1).map_or(own.bytes, |held| held.bytes_before);
-        self.own_floor = floor;
+        let bytes_up_to = |last: u64| own.held(last + 1).map_or(own.bytes, |held| held.bytes_before);
+        (self.own_floor_bytes, self.own_safe_bytes) = (bytes_up_to(floor), bytes_up_to(safe));
+        (self.own_floor, self.own_safe) = (floor, safe);
     }
 
     /// A member told what it has: the window grows back with every sign of progress.

@@ -12,6 +12,10 @@ use tokio::sync::Notify;
 use crate::group::Event;
 use crate::limits::{INBOX_BYTES_MAX, INBOX_EVENTS_MAX};
 
+/// Room that an emptied vector of events may keep, in events: the bound and a batch beyond it. What one message releases in causal
+/// or total order may be more, and must not leave its room behind.
+const EVENTS_KEPT: usize = 2 * INBOX_EVENTS_MAX;
+
 /// Events on their way to the application: many put, one takes.
 #[derive(Default)]
 pub(crate) struct Inbox {
@@ -78,6 +82,9 @@ impl Inbox {
     /// Cancel safe.
     pub(crate) async fn take(&self, taken: &mut Vec<Event>) -> bool {
         taken.clear();
+        if taken.capacity() > EVENTS_KEPT {
+            *taken = Vec::new();
+        }
         loop {
             {
                 let mut queue = self.lock();
@@ -199,6 +206,17 @@ mod tests {
         assert_eq!(taken, [events(2), events(1)].concat());
         assert!(!inbox.take(&mut taken).await);
         assert!(taken.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_burst_does_not_leave_its_room_behind() {
+        let inbox = Inbox::default();
+        let mut taken = Vec::new();
+        for count in [3 * INBOX_EVENTS_MAX, 1, 1] {
+            inbox.put(&mut events(count));
+            assert!(inbox.take(&mut taken).await);
+        }
+        assert!(inbox.lock().events.capacity().max(taken.capacity()) <= EVENTS_KEPT);
     }
 
     #[tokio::test]

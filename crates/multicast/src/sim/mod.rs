@@ -7,6 +7,7 @@
 
 mod controls;
 mod explore;
+mod flood;
 mod healthy;
 mod history;
 mod host;

@@ -15,6 +15,9 @@ use crate::members::{Member, MemberSet};
 /// Room kept for lines that are not yet given to the links, in bytes.
 const LINES_KEPT: usize = 64 * 1024;
 
+/// Room kept for what the core wants done of one input. What a message releases that others waited for may be far more.
+const OUTPUTS_KEPT: usize = 1024;
+
 impl Engine {
     /// Does what the core wants done, in its order, or holds it until it is stored. It is `at` on the wall clock.
     pub(super) fn act(&mut self, at: u64) {
@@ -29,7 +32,9 @@ impl Engine {
                 self.do_one(output, at, clock);
             }
         }
-        self.outputs = outputs;
+        if outputs.capacity() <= OUTPUTS_KEPT {
+            self.outputs = outputs;
+        }
     }
 
     /// Tells that the application's message was broadcast, or holds it until it is stored.

@@ -1,0 +1,215 @@
+//! What members keep while everybody is connected and messages never end: bounded, whoever sends and whoever lags.
+//!
+//! The group is whole; only paces differ. A link may not be read for a while, because its reader gets no processor, and an
+//! application may be slow to take. A member whose application leaves too much lying reads no link, as in the driver.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::core::frame::Frame;
+use crate::core::{Input, Memory, Order, Output, Peer, Settings};
+use crate::limits::{ACK_MESSAGES, INBOX_EVENTS_MAX, LOCAL_BATCH_MAX, UNSAFE_MESSAGES};
+use crate::members::{Member, MemberSet};
+
+const MEMBERS: usize = 3;
+/// Virtual time between two turns, in microseconds: about what a batch takes.
+const TURN: u64 = 200;
+/// Turns after which everybody hears everybody.
+const LINKED_AFTER: u64 = 20;
+/// Frames that a member reads from one link in a turn.
+const READ_MAX: usize = 400;
+/// Messages broadcast in a run: more than any bound, within a heart-beat.
+const MESSAGES: u64 = 200_000;
+/// The most that members keep of each sender, whoever lags.
+const KEPT_MAX: u64 = UNSAFE_MESSAGES + ACK_MESSAGES + LOCAL_BATCH_MAX as u64;
+/// The same while everybody keeps up: what is sent between two statuses, and what they are late.
+const KEPT_UP_MAX: u64 = 2 * ACK_MESSAGES;
+
+/// What goes how fast.
+struct Paces {
+    order: Order,
+    /// Messages that each member sends in a turn.
+    sends: [usize; MEMBERS],
+    /// Events that each member's application takes in a turn.
+    takes: [usize; MEMBERS],
+    /// From one member to another: nothing is read in all but every so many turns; then everything.
+    starved: Option<(usize, usize, u64)>,
+}
+
+impl Paces {
+    fn of(order: Order, sends: [usize; MEMBERS]) -> Self {
+        Self {
+            order,
+            sends,
+            takes: [usize::MAX; MEMBERS],
+            starved: None,
+        }
+    }
+}
+
+struct Flood {
+    paces: Paces,
+    now: u64,
+    turns: u64,
+    peers: Vec<Peer>,
+    /// What is on its way, by sender and receiver.
+    links: Vec<Vec<VecDeque<Frame>>>,
+    /// What each application has not taken.
+    inboxes: [usize; MEMBERS],
+    sent: u64,
+    /// The most that a member kept at once.
+    kept_max: u64,
+}
+
+impl Flood {
+    fn new(paces: Paces) -> Self {
+        let memory = Memory {
+            incarnation: 1,
+            ..Memory::default()
+        };
+        let peer = |index| {
+            Peer::new(
+                Settings::new(Member::new(index), MEMBERS, paces.order),
+                memory.clone(),
+            )
+        };
+        let mut flood = Self {
+            peers: (0..MEMBERS).map(peer).collect(),
+            links: vec![vec![VecDeque::new(); MEMBERS]; MEMBERS],
+            inboxes: [0; MEMBERS],
+            now: 0,
+            turns: 0,
+            sent: 0,
+            kept_max: 0,
+            paces,
+        };
+        for a in MemberSet::all(MEMBERS).iter() {
+            for b in MemberSet::all(MEMBERS).without(a).iter() {
+                flood.feed(a.index(), Input::LinkUp(b));
+            }
+        }
+        flood
+    }
+
+    fn feed(&mut self, member: usize, input: Input) {
+        let mut out = Vec::new();
+        self.peers[member].step(self.now, input, &mut out);
+        for output in out {
+            match output {
+                Output::Send(to, frame) => {
+                    for to in to.iter() {
+                        self.links[member][to.index()].push_back(frame.clone());
+                    }
+                }
+                Output::Deliver { .. } => self.inboxes[member] += 1,
+                Output::Suspected(_) | Output::Trusted(_) | Output::Waiting(_) => {}
+                other => panic!("member {member} of a whole group: {other:?}"),
+            }
+        }
+    }
+
+    fn has_room(&self, member: usize) -> bool {
+        self.inboxes[member] < INBOX_EVENTS_MAX
+    }
+
+    fn turn(&mut self) {
+        self.now += TURN;
+        self.turns += 1;
+        for member in 0..MEMBERS {
+            for from in 0..MEMBERS {
+                let most = match self.paces.starved {
+                    Some((a, b, every)) if (a, b) == (from, member) => {
+                        let is_read = self.turns < LINKED_AFTER || self.turns.is_multiple_of(every);
+                        usize::from(is_read) * usize::MAX
+                    }
+                    _ => READ_MAX,
+                };
+                for _ in 0..most {
+                    if !self.has_room(member) {
+                        break;
+                    }
+                    let Some(frame) = self.links[from][member].pop_front() else {
+                        break;
+                    };
+                    self.feed(member, Input::Frame(Member::new(from), frame));
+                }
+            }
+            for _ in 0..self.paces.sends[member] {
+                if self.sent == MESSAGES || !self.has_room(member) || !self.peers[member].accepts() {
+                    break;
+                }
+                self.sent += 1;
+                self.feed(member, Input::Broadcast(Bytes::from_static(b"x")));
+            }
+            let taken = self.inboxes[member].min(self.paces.takes[member]);
+            self.inboxes[member] -= taken;
+            self.feed(member, Input::Taken(taken as u64));
+            self.feed(member, Input::Tick);
+            self.kept_max = self.kept_max.max(self.peers[member].retained().0);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.sent == MESSAGES && self.peers.iter().all(|peer| peer.retained() == (0, 0))
+    }
+}
+
+/// Sends everything, and looks at the most that anybody kept: at most so much of each sender.
+fn check(paces: Paces, of_each: u64) {
+    let senders = paces.sends.iter().filter(|sends| **sends > 0).count() as u64;
+    let bound = senders * of_each;
+    let order = paces.order;
+    let mut flood = Flood::new(paces);
+    while !flood.is_over() {
+        flood.turn();
+        assert!(
+            flood.turns < MESSAGES,
+            "{order:?}: it stands still after {} messages",
+            flood.sent
+        );
+    }
+    assert!(
+        flood.kept_max <= bound,
+        "{order:?}: {} messages were kept at once, {bound} allowed",
+        flood.kept_max
+    );
+}
+
+const ORDERS: [Order; 4] = [Order::None, Order::Fifo, Order::Causal, Order::Total];
+
+#[test]
+fn who_alone_sends_says_in_time_that_its_messages_may_be_forgotten() {
+    for order in ORDERS {
+        check(Paces::of(order, [0, 0, 350]), KEPT_UP_MAX);
+    }
+}
+
+#[test]
+fn all_send_and_keep_up() {
+    for order in ORDERS {
+        check(Paces::of(order, [120; 3]), KEPT_UP_MAX);
+    }
+}
+
+#[test]
+fn a_member_that_is_slow_to_take_holds_the_others_back() {
+    for order in ORDERS {
+        let paces = Paces {
+            takes: [usize::MAX, 90, usize::MAX],
+            ..Paces::of(order, [100; 3])
+        };
+        check(paces, KEPT_MAX);
+    }
+}
+
+#[test]
+fn what_waits_for_a_link_that_nobody_reads_holds_its_sender_back() {
+    for order in ORDERS {
+        let paces = Paces {
+            starved: Some((1, 0, 1000)),
+            ..Paces::of(order, [0, 20, 330])
+        };
+        check(paces, KEPT_MAX);
+    }
+}
