@@ -177,6 +177,12 @@ impl Connection {
         self.inbound.set_line_bytes_max(line_bytes_max);
     }
 
+    /// Changes the bound on the time without progress in writing. `None` means no bound.
+    pub fn set_write_stall(&mut self, bound: Option<Duration>) {
+        let stalled_for = self.outbox().stalled_for();
+        self.deadlines.set_write_stall(bound, stalled_for);
+    }
+
     /// Reads, writes and waits until there is something to decide.
     ///
     /// Cancel safe: nothing read or queued is lost when the future is dropped. While the outbox is above its soft
@@ -185,15 +191,21 @@ impl Connection {
         poll_fn(|cx| self.poll_turn(cx)).await
     }
 
-    /// Runs `work` while it goes on writing, but does not read: what arrives waits.
+    /// Runs `work` while it goes on writing, but does not read: what arrives waits, and the silence is not the peer's.
     ///
     /// # Errors
     ///
     /// [`Closed`] when the connection is over before `work` is done.
     pub async fn write_while<F: Future>(&mut self, work: F) -> Result<F::Output, Closed> {
         let mut work = std::pin::pin!(work);
+        let mut waits = false;
         poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            let polled = work.as_mut().poll(cx);
+            waits |= polled.is_pending();
+            if waits {
+                self.deadlines.pardon_silence();
+            }
+            if let Poll::Ready(done) = polled {
                 return Poll::Ready(Ok(done));
             }
             if self.shutdown.poll_step(cx) == Step::CutOff {

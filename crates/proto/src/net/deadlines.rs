@@ -53,6 +53,17 @@ impl Deadlines {
         self.establish_by = None;
     }
 
+    /// Changes the bound on the time without progress in writing.
+    pub(super) fn set_write_stall(&mut self, bound: Option<Duration>, stalled_for: Option<Duration>) {
+        Arc::make_mut(&mut self.settings).write_stall = bound;
+        self.arm(stalled_for);
+    }
+
+    /// Nothing was read, so nothing could be heard.
+    pub(super) fn pardon_silence(&mut self) {
+        self.heard_at = Instant::now();
+    }
+
     /// The peer gave a sign of life.
     pub(super) fn heard(&mut self, stalled_for: impl FnOnce() -> Option<Duration>) {
         self.heard_at = Instant::now();

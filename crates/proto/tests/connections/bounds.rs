@@ -1,9 +1,13 @@
 //! What is bounded: how many connections, how long they may take, what they may leave unread or get wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::codes;
-use proto::net::{Client, ClientSettings, Closed, ConnectionSettings, Dialer, OutboxLimits, ServerLimits};
+use proto::net::{
+    Client, ClientSettings, Closed, Connection, ConnectionSettings, Dialer, Listener, OutboxLimits,
+    ServerLimits, Shutdown, Turn,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::echo::{connection_limits, line, raw, start};
@@ -69,6 +73,26 @@ async fn silence_is_pinged_and_then_ended_and_a_pong_keeps_alive() {
     assert_eq!(begun.elapsed().as_secs(), 105);
     assert!(line(&mut silent).await.contains(codes::IDLE_TIMEOUT.as_str()));
     assert_eq!(line(&mut silent).await, "");
+}
+
+/// What a connection does not read while it works on something cannot count as its peer's silence.
+#[tokio::test(start_paused = true)]
+async fn who_is_not_read_is_not_silent() {
+    let (mut listener, connector) = Listener::memory();
+    let mut peer = connector.connect().await.unwrap();
+    let (stream, address) = listener.accept().await.unwrap();
+    let settings = Arc::new(ConnectionSettings {
+        handshake: None,
+        ..ConnectionSettings::default()
+    });
+    let mut connection = Connection::new(stream, address, "c".into(), settings, &Shutdown::new());
+    peer.write_all(b"{}\n").await.unwrap();
+    let work = tokio::time::sleep(Duration::from_secs(200));
+    connection.write_while(work).await.unwrap();
+    assert!(matches!(connection.turn().await, Turn::Received(_)));
+    let begun = tokio::time::Instant::now();
+    assert!(matches!(connection.turn().await, Turn::Closed(Closed::TimedOut)));
+    assert_eq!(begun.elapsed().as_secs(), 75);
 }
 
 #[tokio::test(start_paused = true)]
