@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -275,4 +277,34 @@ async fn what_cannot_join_says_why() {
         Err(JoinError::Listen { .. })
     ));
     first.leave().await;
+}
+
+/// A member whose application takes nothing is connected and alive: the others wait for it, however long, and it loses nothing.
+/// The payloads are large enough to fill the sockets' buffers, and the time is longer than any bound on a connection.
+#[tokio::test(start_paused = true)]
+async fn who_never_takes_holds_the_others_back() {
+    let mut groups = group(2, Order::Causal).await;
+    let mut stuck = groups.pop().expect("two members");
+    let mut other = groups.pop().expect("two members");
+    let sender = other.handle();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let sending = tokio::spawn({
+        let sent = Arc::clone(&sent);
+        async move {
+            let text = Bytes::from("x".repeat(2048));
+            while sender.send_all([text.clone()]).await.is_ok() {
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    let taking = tokio::spawn(async move { while other.next().await.is_some() {} });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let held = sent.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!(sent.load(Ordering::Relaxed), held, "nobody takes");
+    let delivered = deliveries(&mut stuck, held + 1000).await;
+    let sequences = delivered.iter().map(|delivery| delivery.sequence);
+    assert!(sequences.eq(1..=delivered.len() as u64), "everything, in order");
+    sending.abort();
+    taking.abort();
 }

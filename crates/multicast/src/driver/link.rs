@@ -152,7 +152,6 @@ impl Links {
         let peer = wire.connection.peer();
         match tokio::time::timeout(HANDSHAKE_TIME, self.welcome(&mut wire, &first)).await {
             Ok(Ok(Some((member, incarnation)))) => {
-                wire.connection.establish();
                 self.run(wire, member, incarnation).await;
             }
             Ok(Ok(None)) | Err(_) => {}
@@ -281,7 +280,11 @@ impl Links {
     /// Carries frames until the link is over.
     async fn run(self: Arc<Self>, mut wire: Wire, member: Member, incarnation: u64) {
         let id = self.members.id(member);
+        wire.connection.establish();
         wire.connection.set_line_bytes_max(FRAME_BYTES_MAX);
+        // A member that is alive and reads nothing has an application that takes nothing: it is waited for. One that is not alive
+        // is silent.
+        wire.connection.set_write_stall(None);
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         // The node holds the other end as long as this is the link to the member.
         let (hold, mut held) = oneshot::channel::<()>();
@@ -311,7 +314,6 @@ impl Links {
                 Err(error) => return self.refuse(wire, member, &error),
             }
         }
-        let mut heard = Instant::now();
         let mut silence = pin!(tokio::time::sleep(LINK_SILENCE_MAX));
         loop {
             if !frames.is_empty() && !self.node.frames(member, session, &mut frames) {
@@ -320,22 +322,24 @@ impl Links {
             if let Err(closed) = wire.connection.write_while(self.node.room()).await {
                 return closed.to_string();
             }
-            let turn = tokio::select! {
-                turn = wire.connection.turn() => turn,
-                _ = &mut *held => return "it is replaced, or this peer ends".to_owned(),
-                () = &mut silence => {
-                    // The timer is not moved at every sign of life.
-                    let until = heard + LINK_SILENCE_MAX;
-                    if until <= Instant::now() {
-                        return "it was silent for too long".to_owned();
+            // While nothing was read nothing could be heard.
+            let heard = Instant::now();
+            let turn = loop {
+                tokio::select! {
+                    turn = wire.connection.turn() => break turn,
+                    _ = &mut *held => return "it is replaced, or this peer ends".to_owned(),
+                    () = &mut silence => {
+                        // The timer is not moved at every sign of life.
+                        let until = heard + LINK_SILENCE_MAX;
+                        if until <= Instant::now() {
+                            return "it was silent for too long".to_owned();
+                        }
+                        silence.as_mut().reset(until);
                     }
-                    silence.as_mut().reset(until);
-                    continue;
                 }
             };
             match turn {
                 Turn::Received(batch) => {
-                    heard = Instant::now();
                     for line in batch.lines() {
                         let read = match line {
                             Ok(line) => reader.read(line, |data| batch.share(data), &self.members),
