@@ -458,7 +458,7 @@ impl Group {
     /// Asking for the next says that the former are [taken](Self::taken).
     ///
     /// Take them in another task than the one that [sends](Handle::send): a member whose deliveries nobody takes stops taking
-    /// frames after a while, and then no send goes through either.
+    /// frames after a while, and then no send goes through, neither its own nor those of the members linked with it.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
         let mut events = Vec::new();
         self.next_into(&mut events).await.then_some(events)
@@ -520,8 +520,8 @@ impl Drop for Group {
 }
 
 impl Handle {
-    /// Sends a text to the group. Waits while the group takes none: a connected member is a whole window behind, or total
-    /// order waits for a member that is away.
+    /// Sends a text to the group. Waits while the group takes none: a connected member is a whole window behind, its application does
+    /// not take what is delivered there, or total order waits for a member that is away.
     ///
     /// Not cancel safe: when the future is dropped, nobody knows whether the message was sent.
     ///

@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use crate::core::frame::Frame;
 use crate::core::{Input, Memory, Order, Output, Peer, Settings};
-use crate::limits::{ACK_MESSAGES, INBOX_EVENTS_MAX, LOCAL_BATCH_MAX, UNSAFE_MESSAGES};
+use crate::limits::{
+    ACK_MESSAGES, INBOX_EVENTS_MAX, LOCAL_BATCH_MAX, RETAIN_MESSAGES, UNSAFE_MESSAGES, WINDOW_MESSAGES,
+};
 use crate::members::{Member, MemberSet};
 
 const MEMBERS: usize = 3;
@@ -26,6 +28,9 @@ const KEPT_MAX: u64 = UNSAFE_MESSAGES + ACK_MESSAGES + LOCAL_BATCH_MAX as u64;
 /// The same while everybody keeps up: what is sent between two statuses, and what they are late.
 const KEPT_UP_MAX: u64 = 2 * ACK_MESSAGES;
 
+/// What members keep for one that is away: more than [`KEPT_MAX`] of two senders, less than all that is sent.
+const RETAIN: u64 = 150_000;
+
 /// What goes how fast.
 struct Paces {
     order: Order,
@@ -35,6 +40,8 @@ struct Paces {
     takes: [usize; MEMBERS],
     /// From one member to another: nothing is read in all but every so many turns; then everything.
     starved: Option<(usize, usize, u64)>,
+    /// Messages that each member keeps for those who lack them.
+    retain: u64,
 }
 
 impl Paces {
@@ -44,6 +51,7 @@ impl Paces {
             sends,
             takes: [usize::MAX; MEMBERS],
             starved: None,
+            retain: RETAIN_MESSAGES,
         }
     }
 }
@@ -69,10 +77,9 @@ impl Flood {
             ..Memory::default()
         };
         let peer = |index| {
-            Peer::new(
-                Settings::new(Member::new(index), MEMBERS, paces.order),
-                memory.clone(),
-            )
+            let mut settings = Settings::new(Member::new(index), MEMBERS, paces.order);
+            settings.retain_messages = paces.retain;
+            Peer::new(settings, memory.clone())
         };
         let mut flood = Self {
             peers: (0..MEMBERS).map(peer).collect(),
@@ -150,6 +157,16 @@ impl Flood {
         }
     }
 
+    /// No link to the member is left.
+    fn cut_off(&mut self, member: usize) {
+        for other in (0..MEMBERS).filter(|other| *other != member) {
+            self.links[member][other].clear();
+            self.links[other][member].clear();
+            self.feed(member, Input::LinkDown(Member::new(other)));
+            self.feed(other, Input::LinkDown(Member::new(member)));
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.sent == MESSAGES && self.peers.iter().all(|peer| peer.retained() == (0, 0))
     }
@@ -211,5 +228,40 @@ fn what_waits_for_a_link_that_nobody_reads_holds_its_sender_back() {
             ..Paces::of(order, [0, 20, 330])
         };
         check(paces, KEPT_MAX);
+    }
+}
+
+/// Whose application takes nothing holds the others back for as long as it is connected. Away it holds nobody back, but in total
+/// order, and what is kept for it has the retention bound.
+#[test]
+fn who_never_takes_holds_the_others_back_until_it_is_away() {
+    for order in ORDERS {
+        let mut flood = Flood::new(Paces {
+            takes: [usize::MAX, 0, usize::MAX],
+            retain: RETAIN,
+            ..Paces::of(order, [100, 0, 100])
+        });
+        let mut sent_after_a_while = || {
+            (0..2000).for_each(|_| flood.turn());
+            (flood.sent, flood.kept_max)
+        };
+        let (held, kept) = sent_after_a_while();
+        assert!(
+            held < MESSAGES && kept <= 2 * KEPT_MAX,
+            "{order:?}: {held} sent, {kept} kept"
+        );
+        assert_eq!(sent_after_a_while(), (held, kept), "{order:?}: it is waited for");
+        flood.cut_off(1);
+        while flood.sent < MESSAGES && flood.turns < MESSAGES / 10 {
+            flood.turn();
+        }
+        if order == Order::Total {
+            assert!(
+                flood.sent <= held + 2 * WINDOW_MESSAGES,
+                "total order waits for all"
+            );
+        } else {
+            assert_eq!((flood.sent, flood.kept_max), (MESSAGES, RETAIN), "{order:?}");
+        }
     }
 }
