@@ -16,6 +16,7 @@
 //!   room under a spelling that was used before meets no number twice.
 
 mod actions;
+mod check;
 mod flood;
 mod io;
 mod people;
@@ -24,22 +25,18 @@ mod stakes;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 use proto::{WireError, codes};
 
 pub use flood::FloodLimit;
 pub use io::{
     ConnectionId, Event, Facts, Input, Output, Reason, Registration, Reply, RoomId, RoomLine, Wanted,
 };
-
 pub use stakes::{Entering, Stake};
 
-use people::{Member, People};
+use people::People;
 use rooms::Rooms;
 
-use crate::codes::{ALREADY_JOINED, INVALID_NAME, INVALID_ROOM, INVALID_TEXT, NOT_IN_ROOM, NOT_JOINED};
-use crate::limits::TEXT_BYTES_MAX;
+use crate::codes::{ALREADY_JOINED, NOT_JOINED};
 use crate::names::Name;
 use crate::ops::Op;
 
@@ -272,47 +269,6 @@ impl Hub {
         });
         seq
     }
-
-    /// The room that a member means: the one named, or the one entered last.
-    fn room_of(&self, member: &Member, room: Option<&str>) -> Result<RoomId, RoomError> {
-        let Some(text) = room else {
-            return member.rooms.last().copied().ok_or(RoomError::NotIn);
-        };
-        // Spelled as we spell it, as programs do, it is found without folding anything.
-        let spelled = |&&id: &&RoomId| self.rooms.get(id).name.as_str() == text;
-        if let Some(&id) = member.rooms.iter().find(spelled) {
-            return Ok(id);
-        }
-        let name = Name::room(text).map_err(|error| RoomError::Invalid(invalid_room(&error)))?;
-        let id = self.rooms.find(&name).ok_or(RoomError::NoSuch)?;
-        if member.rooms.contains(&id) {
-            Ok(id)
-        } else {
-            Err(RoomError::Elsewhere(id))
-        }
-    }
-}
-
-/// Why a text names no room that a member is in.
-enum RoomError {
-    Invalid(WireError),
-    NoSuch,
-    NotIn,
-    /// There is one, but the member is not in it.
-    Elsewhere(RoomId),
-}
-
-impl From<RoomError> for WireError {
-    fn from(error: RoomError) -> Self {
-        match error {
-            RoomError::Invalid(error) => error,
-            RoomError::NoSuch => WireError::new(crate::codes::NO_SUCH_ROOM, "there is no such room")
-                .with_hint("rooms lists them, enter opens one"),
-            RoomError::NotIn | RoomError::Elsewhere(_) => {
-                WireError::new(NOT_IN_ROOM, "you are not in that room").with_hint("enter it first")
-            }
-        }
-    }
 }
 
 fn rate_limited(limit: FloodLimit, wait_ns: u64) -> WireError {
@@ -321,25 +277,4 @@ fn rate_limited(limit: FloodLimit, wait_ns: u64) -> WireError {
         format!("more than {} requests a second", limit.rate),
     )
     .with_hint(format!("wait {} ms", wait_ns.div_ceil(1_000_000)))
-}
-
-fn checked_name(text: &str) -> Result<Name, WireError> {
-    Name::member(text).map_err(|error| WireError::new(INVALID_NAME, error.to_string()))
-}
-
-fn checked_room(text: &str) -> Result<Name, WireError> {
-    Name::room(text).map_err(|error| invalid_room(&error))
-}
-
-fn invalid_room(error: &crate::names::NameError) -> WireError {
-    WireError::new(INVALID_ROOM, error.to_string())
-}
-
-fn check_text(text: &str) -> Result<(), WireError> {
-    let message = match text.len() {
-        0 => Cow::Borrowed("a text must not be empty"),
-        1..=TEXT_BYTES_MAX => return Ok(()),
-        bytes => format!("a text has at most {TEXT_BYTES_MAX} bytes, this one has {bytes}").into(),
-    };
-    Err(WireError::new(INVALID_TEXT, message))
 }
