@@ -25,6 +25,9 @@
 mod command;
 mod driver;
 mod incoming;
+mod link;
+mod member;
+mod request;
 pub mod session;
 mod trace;
 mod view;

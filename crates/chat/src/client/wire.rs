@@ -1,7 +1,9 @@
 //! What a chat server sends, as a client's own types.
 
-use proto::{Text, ToldError};
+use proto::net::ReceivedReply;
+use proto::{Text, ToldError, codes};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +113,62 @@ pub fn parse_event(line: &[u8]) -> Option<Event> {
         name,
         what,
     })
+}
+
+/// The results of all operations; each fills its own fields, and some fields have a type of their own in each.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Results<'a> {
+    pub(super) name: Option<String>,
+    pub(super) room: Option<String>,
+    pub(super) seq: Option<u64>,
+    #[serde(borrow)]
+    members: Option<&'a RawValue>,
+    pub(super) token: Option<String>,
+    #[serde(borrow)]
+    rooms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    pub(super) more: bool,
+}
+
+/// What the server answered.
+pub(super) fn results(reply: &ReceivedReply) -> Result<Results<'_>, ToldError> {
+    let result = reply.outcome.as_ref().map_err(Clone::clone)?;
+    serde_json::from_str(result.get()).map_err(|problem| ToldError {
+        code: codes::INTERNAL.to_string(),
+        message: format!("the server's result is not understood: {problem}"),
+        hint: Some("is it newer than this client?".to_owned()),
+    })
+}
+
+impl Results<'_> {
+    /// How many are in the room, in the reply to `join` and `enter`.
+    pub(super) fn members_count(&self) -> u64 {
+        inner(self.members).unwrap_or_default()
+    }
+
+    /// Who is in the room, in the reply to `who`.
+    pub(super) fn members_names(&self) -> Vec<String> {
+        inner(self.members).unwrap_or_default()
+    }
+
+    /// The rooms, as the operation has them.
+    pub(super) fn rooms_as<'de, T: Deserialize<'de> + Default>(&'de self) -> T {
+        inner(self.rooms).unwrap_or_default()
+    }
+
+    /// The events that we know of those in the reply to `history`.
+    pub(super) fn parsed_events(&self) -> Vec<Event> {
+        let events = self.events.iter().flatten();
+        events
+            .filter_map(|event| parse_event(event.get().as_bytes()))
+            .collect()
+    }
+}
+
+fn inner<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
+    field.and_then(|value| serde_json::from_str(value.get()).ok())
 }
 
 #[cfg(test)]

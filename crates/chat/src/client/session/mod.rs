@@ -407,5 +407,4 @@ fn find(posted: &mut VecDeque<Posted>, room: &str, text: &str, seq: u64) -> bool
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

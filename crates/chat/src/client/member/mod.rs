@@ -1,0 +1,296 @@
+//! Who a client is in the chat, over all its connections: its name, its rooms, and what commands, replies and events
+//! mean to it.
+//!
+//! Pure, like the [`Session`] that it holds: it takes what happened and says what to ask and what to show. The driver
+//! does that, in the order given.
+
+mod replies;
+
+use bytes::Bytes;
+use proto::ToldError;
+
+use super::request::Request;
+use super::session::Output;
+use super::wire::Results;
+use super::{Command, Done, End, Event, Joined, Message, Notice, Session, Settings, parse_event};
+use crate::codes as chat_codes;
+
+/// Messages on their way at a time. With one, what the server refuses for now is said before what comes after it;
+/// and the server takes some ten thousand a second over a round trip each, far more than its flood limit lets pass.
+const WINDOW: usize = 1;
+
+/// Messages posted and not settled; beyond it no command is taken until the server has caught up.
+const UNSETTLED_MAX: usize = 256;
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub(super) enum Action {
+    Ask(Request),
+    Show(Notice),
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Member {
+    session: Session,
+    name: String,
+    password: Option<String>,
+    /// By which the server knows us again.
+    token: Option<String>,
+    /// Where to join while no room was entered.
+    first_room: String,
+    /// What is said without naming a room goes here.
+    current: Option<String>,
+    finishing: bool,
+}
+
+impl Member {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            session: Session::new(WINDOW),
+            name: settings.name.clone(),
+            password: settings.password.clone(),
+            token: None,
+            first_room: settings.room.clone(),
+            current: None,
+            finishing: false,
+        }
+    }
+
+    /// Whether there is room for another command.
+    pub(super) fn takes_commands(&self) -> bool {
+        self.session.unsettled() < UNSETTLED_MAX && !self.finishing
+    }
+
+    /// Whether everything posted is settled after [`Command::Finish`].
+    pub(super) fn has_finished(&self) -> bool {
+        self.finishing && self.session.unsettled() == 0
+    }
+
+    /// How it ends for who leaves now.
+    pub(super) fn left(&self) -> End {
+        End::Left(self.session.unsettled())
+    }
+
+    /// Whether the server asked us to wait; [`pause_is_over`](Self::pause_is_over) ends that.
+    pub(super) fn is_paused(&self) -> bool {
+        self.session.is_paused()
+    }
+
+    pub(super) fn pause_is_over(&mut self, actions: &mut Vec<Action>) {
+        self.decide(actions, None, Session::resume);
+    }
+
+    /// How to join, or to come back: to the room spoken to last, from the last number seen there.
+    pub(super) fn join(&self) -> Request {
+        let known = |room: &String| self.session.rooms().find(|(name, _)| name == room);
+        let back = match &self.current {
+            Some(current) => known(current),
+            None => self.session.rooms().next(),
+        };
+        let (room, since) = match back {
+            Some((room, since)) => (room, Some(since)),
+            None => (&*self.first_room, None),
+        };
+        Request::Join {
+            name: self.name.clone(),
+            room: room.to_owned(),
+            since,
+            token: self.token.clone(),
+            password: self.password.clone(),
+        }
+    }
+
+    /// The server let us in.
+    pub(super) fn joined(&mut self, results: Results<'_>) -> Joined {
+        let joined = Joined {
+            members: results.members_count(),
+            name: results.name.unwrap_or_default(),
+            room: results.room.unwrap_or_default(),
+            seq: results.seq.unwrap_or_default(),
+        };
+        self.token = results.token;
+        self.name.clone_from(&joined.name);
+        self.current = Some(joined.room.clone());
+        self.session.named(&joined.name);
+        let mut outputs = Vec::new();
+        self.session.entered(&joined.room, joined.seq, &mut outputs);
+        debug_assert!(
+            outputs.is_empty(),
+            "nothing is sent before the session is connected"
+        );
+        joined
+    }
+
+    /// After a join: enters the other rooms again.
+    pub(super) fn enter_again(&mut self, actions: &mut Vec<Action>) {
+        let joined = self.current.as_deref();
+        let others = self.session.rooms().filter(|(room, _)| Some(*room) != joined);
+        let mut others = others.peekable();
+        if others.peek().is_none() {
+            drop(others);
+            return self.decide(actions, None, Session::connected);
+        }
+        while let Some((room, since)) = others.next() {
+            actions.push(Action::Ask(Request::EnterAgain {
+                room: room.to_owned(),
+                since,
+                is_last: others.peek().is_none(),
+            }));
+        }
+    }
+
+    /// The connection is over, with these requests unanswered.
+    pub(super) fn lost<'a>(
+        &mut self,
+        unanswered: impl Iterator<Item = &'a Request>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.session.lost();
+        for request in unanswered {
+            match request {
+                // Messages are the session's; the others are asked again by whoever comes back, or not needed.
+                Request::Message(_) | Request::Join { .. } | Request::EnterAgain { .. } | Request::Leave => {}
+                other => actions.push(refused(
+                    other.op(),
+                    error(
+                        "lost",
+                        "the connection ended before the answer",
+                        "try again when it is back",
+                    ),
+                )),
+            }
+        }
+        actions.push(Action::Show(Notice::Disconnected));
+    }
+
+    /// Somebody wants something while there is a connection.
+    pub(super) fn command(&mut self, command: Command, actions: &mut Vec<Action>) {
+        let current = self.current.clone();
+        let request = match command {
+            Command::Say { room, text } => return self.say(room, text, actions),
+            Command::Tell { to, text } => return self.post(Message::Tell { to, text }, actions),
+            Command::Finish => {
+                self.finishing = true;
+                return;
+            }
+            Command::Enter(room) => {
+                if let Some(known) = self.entered_before(&room) {
+                    self.current = Some(known.clone());
+                    let done = Done::Entered {
+                        room: known,
+                        members: 0,
+                    };
+                    return actions.push(Action::Show(Notice::Done(done)));
+                }
+                Request::Enter(room)
+            }
+            Command::Exit(room) => Request::Exit(room.or(current)),
+            Command::Rooms => Request::Rooms,
+            Command::Who(room) => Request::Who(room.or(current)),
+            Command::History { room, limit } => Request::History {
+                room: room.or(current),
+                limit,
+            },
+            Command::Rename(name) => Request::Rename(name),
+            Command::Register(password) => {
+                self.password = Some(password.clone());
+                Request::Register(password)
+            }
+            Command::Leave => Request::Leave,
+        };
+        actions.push(Action::Ask(request));
+    }
+
+    /// Somebody wants something while there is no connection; true if that is to leave.
+    pub(super) fn command_offline(&mut self, command: Command, actions: &mut Vec<Action>) -> bool {
+        match command {
+            Command::Leave => return true,
+            Command::Say { .. } | Command::Tell { .. } | Command::Finish => self.command(command, actions),
+            other => actions.push(refused(
+                other.op(),
+                error(
+                    "not_connected",
+                    "there is no connection",
+                    "what you say is kept; try this again when it is back",
+                ),
+            )),
+        }
+        false
+    }
+
+    /// An event came. It may be that somebody with our token has joined elsewhere: that is the end.
+    pub(super) fn event(&mut self, line: &Bytes, actions: &mut Vec<Action>) -> Option<End> {
+        let event = parse_event(line)?;
+        if let Event::Error(error) = &event
+            && error.is(chat_codes::TAKEN_OVER)
+        {
+            return Some(End::Refused(error.clone()));
+        }
+        self.decide(actions, Some(line), |session, outputs| {
+            session.event(event, outputs)
+        });
+        None
+    }
+
+    fn say(&mut self, room: Option<String>, text: String, actions: &mut Vec<Action>) {
+        match room.or_else(|| self.current.clone()) {
+            Some(room) => self.post(Message::Say { room, text }, actions),
+            None => actions.push(refused(
+                "say",
+                error("not_in_room", "you are in no room", "/enter ROOM"),
+            )),
+        }
+    }
+
+    fn post(&mut self, message: Message, actions: &mut Vec<Action>) {
+        self.decide(actions, None, |session, outputs| {
+            session.post(message, outputs);
+        });
+    }
+
+    /// The room by that name that we are in: going back to it needs no server.
+    fn entered_before(&self, room: &str) -> Option<String> {
+        self.session
+            .rooms()
+            .map(|(name, _)| name)
+            .find(|name| name.eq_ignore_ascii_case(room))
+            .map(str::to_owned)
+    }
+
+    /// Lets the session decide; `line` is what an event to show came as.
+    fn decide(
+        &mut self,
+        actions: &mut Vec<Action>,
+        line: Option<&Bytes>,
+        input: impl FnOnce(&mut Session, &mut Vec<Output>),
+    ) {
+        let mut outputs = Vec::new();
+        input(&mut self.session, &mut outputs);
+        translate(outputs, line, actions);
+    }
+}
+
+/// What the session decided, as what the driver does.
+fn translate(outputs: Vec<Output>, line: Option<&Bytes>, actions: &mut Vec<Action>) {
+    actions.extend(outputs.into_iter().map(|output| match output {
+        Output::Send(_, message) => Action::Ask(Request::Message(message)),
+        Output::Show(event) => Action::Show(Notice::Event(event, line.cloned().unwrap_or_default())),
+        Output::Acknowledged(ticket, seq) => Action::Show(Notice::Acknowledged(ticket, seq)),
+        Output::Unsure(_, message) => Action::Show(Notice::Unsure(message)),
+        Output::Missed { room, missed } => Action::Show(Notice::Missed { room, missed }),
+    }));
+}
+
+fn refused(op: &'static str, error: ToldError) -> Action {
+    Action::Show(Notice::Refused(op, error))
+}
+
+/// An error that no server told: we know it ourselves.
+fn error(code: &str, message: &str, hint: &str) -> ToldError {
+    ToldError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    }
+}

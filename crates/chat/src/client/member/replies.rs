@@ -1,0 +1,126 @@
+//! What the answers to requests mean.
+
+use std::collections::BTreeMap;
+
+use proto::{ToldError, codes};
+
+use super::{Action, Member, refused, translate};
+use crate::client::request::Request;
+use crate::client::session::{Answer, Session};
+use crate::client::wire::{Results, RoomLine};
+use crate::client::{Done, Notice};
+
+impl Member {
+    /// A request was answered.
+    pub(in crate::client) fn reply(
+        &mut self,
+        request: &Request,
+        answer: Result<Results<'_>, ToldError>,
+        actions: &mut Vec<Action>,
+    ) {
+        match answer {
+            Ok(results) => self.done(request, results, actions),
+            Err(error) => self.refused(request, error, actions),
+        }
+    }
+
+    fn refused(&mut self, request: &Request, error: ToldError, actions: &mut Vec<Action>) {
+        match request {
+            Request::Message(_) => {
+                let answer = if is_later(&error) {
+                    Answer::Later
+                } else {
+                    Answer::Refused
+                };
+                let mut outputs = Vec::new();
+                if self.session.answered(answer, &mut outputs).is_some() {
+                    actions.push(refused(request.op(), error));
+                }
+                translate(outputs, None, actions);
+            }
+            Request::EnterAgain { is_last, .. } => {
+                actions.push(refused(request.op(), error));
+                if *is_last {
+                    self.decide(actions, None, Session::connected);
+                }
+            }
+            _ => actions.push(refused(request.op(), error)),
+        }
+    }
+
+    fn done(&mut self, request: &Request, results: Results<'_>, actions: &mut Vec<Action>) {
+        let room = results.room.clone().unwrap_or_default();
+        let seq = results.seq;
+        let done = match request {
+            Request::Message(_) => {
+                return self.decide(actions, None, |session, outputs| {
+                    session.answered(Answer::Done(seq), outputs);
+                });
+            }
+            Request::EnterAgain { is_last, .. } => {
+                return self.decide(actions, None, |session, outputs| {
+                    session.entered(&room, seq.unwrap_or_default(), outputs);
+                    if *is_last {
+                        session.connected(outputs);
+                    }
+                });
+            }
+            Request::Enter(_) => {
+                self.current = Some(room.clone());
+                actions.push(Action::Show(Notice::Done(Done::Entered {
+                    room: room.clone(),
+                    members: results.members_count(),
+                })));
+                return self.decide(actions, None, |session, outputs| {
+                    session.entered(&room, seq.unwrap_or_default(), outputs);
+                });
+            }
+            Request::Exit(_) => return self.exited(room, actions),
+            Request::Rooms => Done::Rooms {
+                rooms: results.rooms_as::<Vec<RoomLine>>(),
+                more: results.more,
+            },
+            Request::Who(_) => Done::Who {
+                room,
+                members: results.members_names(),
+                more: results.more,
+            },
+            Request::History { .. } => Done::History {
+                room,
+                events: results.parsed_events(),
+                more: results.more,
+            },
+            Request::Rename(_) => {
+                for (room, seq) in results.rooms_as::<BTreeMap<String, u64>>() {
+                    self.session.own(&room, seq);
+                }
+                self.name = results.name.unwrap_or_default();
+                self.session.named(&self.name);
+                Done::Renamed(self.name.clone())
+            }
+            Request::Register(_) => Done::Registered(results.name.unwrap_or_default()),
+            Request::Join { .. } | Request::Leave => return,
+        };
+        actions.push(Action::Show(Notice::Done(done)));
+    }
+
+    fn exited(&mut self, room: String, actions: &mut Vec<Action>) {
+        let mut outputs = Vec::new();
+        self.session.exited(&room, &mut outputs);
+        if self.current.as_ref() == Some(&room) {
+            self.current = self.session.rooms().next().map(|(name, _)| name.to_owned());
+        }
+        actions.push(Action::Show(Notice::Done(Done::Exited {
+            room,
+            current: self.current.clone(),
+        })));
+        translate(outputs, None, actions);
+    }
+}
+
+/// Whether the same message may be said a little later.
+fn is_later(error: &ToldError) -> bool {
+    [codes::RATE_LIMITED, codes::SHUTTING_DOWN]
+        .iter()
+        .any(|&code| error.is(code))
+}
