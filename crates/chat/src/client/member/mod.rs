@@ -5,6 +5,8 @@
 //! does that, in the order given.
 
 mod replies;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use proto::ToldError;

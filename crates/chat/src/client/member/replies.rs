@@ -6,7 +6,7 @@ use proto::{ToldError, codes};
 
 use super::{Action, Member, refused, translate};
 use crate::client::request::Request;
-use crate::client::session::{Answer, Session};
+use crate::client::session::Answer;
 use crate::client::wire::{Results, RoomLine};
 use crate::client::{Done, Notice};
 
@@ -38,11 +38,14 @@ impl Member {
                 }
                 translate(outputs, None, actions);
             }
-            Request::EnterAgain { is_last, .. } => {
+            Request::EnterAgain { room, is_last, .. } => {
                 actions.push(refused(request.op(), error));
-                if *is_last {
-                    self.decide(actions, None, Session::connected);
-                }
+                self.decide(actions, None, |session, outputs| {
+                    session.exited(room, outputs);
+                    if *is_last {
+                        session.connected(outputs);
+                    }
+                });
             }
             _ => actions.push(refused(request.op(), error)),
         }
