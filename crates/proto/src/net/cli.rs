@@ -1,18 +1,18 @@
-//! What the programs share on the command line: the arguments of every server, durations, logs, and how an error
-//! reaches a person.
+//! What the programs share on the command line: the arguments of every server, durations, [logs](log_to_stderr), and how
+//! an error reaches a person.
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches};
-use tracing_subscriber::EnvFilter;
 
 use super::connection::ConnectionSettings;
+pub use super::log::log_to_stderr;
 use super::server::ServerLimits;
 use crate::limits;
 
@@ -148,28 +148,6 @@ fn with_environment(command: clap::Command, prefix: &str) -> clap::Command {
         }
         _ => arg,
     })
-}
-
-/// Sends logs to stderr: with colours where a person reads them, and without where `NO_COLOR` is set or a program does.
-///
-/// # Errors
-///
-/// When `filter` is not understood.
-pub fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
-        hinted(
-            error,
-            "use error, warn, info, debug, trace, or a filter such as info,chat=debug",
-        )
-    })?;
-    let colours =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(colours)
-        .init();
-    Ok(())
 }
 
 /// An error with what can be done about it.

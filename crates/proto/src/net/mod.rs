@@ -16,6 +16,7 @@ mod deadlines;
 mod dial;
 mod inbound;
 mod listener;
+mod log;
 mod outbound;
 mod outbox;
 mod queue;
