@@ -132,3 +132,57 @@ async fn bad_input_is_answered_with_its_code_and_moves_no_clock() {
     let one = Members::new([(ProcessId::new("P1").unwrap(), "x:1".to_owned())]).unwrap();
     check_refused(&hello("P9", &one.fingerprint()), r#""code":"not_a_member""#).await;
 }
+
+/// What a fresh peer answers to `bytes`, line by line, until it closes the connection or has answered `count` times.
+async fn answers(bytes: &[u8], count: usize) -> Vec<String> {
+    let stream = TcpStream::connect(peer().await).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    lines.next_line().await.unwrap();
+    write.write_all(bytes).await.unwrap();
+    let mut answers = Vec::new();
+    while answers.len() < count
+        && let Some(answer) = timeout(SOON, lines.next_line()).await.unwrap().unwrap()
+    {
+        answers.push(answer);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_line_that_is_too_long_is_refused_like_any_other() {
+    let long = [vec![b'x'; 70_000], b"\n".to_vec()].concat();
+    let then = [&long[..], b"{\"id\":1,\"op\":\"members\"}\n"].concat();
+    let told = answers(&then, 2).await;
+    assert!(
+        told[0].starts_with(r#"{"lamport":1,"event":"error","code":"line_too_long""#),
+        "{told:?}"
+    );
+    assert!(told[1].starts_with(r#"{"lamport":3,"id":1,"ok":"#), "{told:?}");
+    assert_eq!(answers(&long.repeat(9), 9).await.len(), 8, "then it is closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_about_a_link_has_no_stamp() {
+    let told = answers(b"{\"op\":\"peer\"}\n", 2).await;
+    assert_eq!(told.len(), 1, "then it is closed");
+    assert!(
+        told[0].starts_with(r#"{"event":"error","code":"missing_field""#),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_operation_is_not_repeated_at_length() {
+    let request = format!("{{\"id\":1,\"op\":\"{}\"}}\n", "z".repeat(60_000));
+    let told = answers(request.as_bytes(), 1).await;
+    assert!(told[0].contains("unknown_operation"), "{:.200}", told[0]);
+    assert!(told[0].len() < 300, "{} bytes of answer", told[0].len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_a_trace_that_is_none_is_told_with_a_hint() {
+    let told = answers(b"{\"id\":1,\"op\":\"trace\",\"since\":\"x\"}\n", 1).await;
+    assert!(told[0].contains(r#","hint":"say start"#), "{told:?}");
+    assert!(!told[0].contains("hint: "), "{told:?}");
+}

@@ -77,6 +77,11 @@ impl<'b> LineWriter<'b> {
         Self::event(line, lamport, "error").error(error).end();
     }
 
+    /// Writes the whole event that says what was wrong below the clock: with a handshake, or with a connection that ends.
+    pub fn upkeep_error(line: &'b mut Vec<u8>, error: &WireError) {
+        Self::upkeep(line).text("event", "error").error(error).end();
+    }
+
     /// A text field.
     pub fn text(mut self, key: &'static str, value: &str) -> Self {
         self.key(key);

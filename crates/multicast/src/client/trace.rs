@@ -31,8 +31,8 @@ pub enum TraceSince {
 
 /// The text says no place in a trace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no place in a trace; hint: say start, or INCARNATION/NUMBER such as 1/17")]
-pub struct TraceSinceError(String);
+#[error("this is no place in a trace")]
+pub struct TraceSinceError;
 
 /// What one who looks on sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl FromStr for TraceSince {
         match text {
             "now" => Ok(Self::Now),
             "start" => Ok(Self::Start),
-            _ => place().ok_or_else(|| TraceSinceError(text.to_owned())),
+            _ => place().ok_or(TraceSinceError),
         }
     }
 }

@@ -30,14 +30,14 @@ impl Clients {
             .member
             .as_ref()
             .map_or(self.handle.id().as_str(), |id| &id.0);
-        let unknown = || invalid(format!("{id:?} is not a member of this group"));
+        let unknown =
+            || invalid("there is no such member in this group".to_owned()).with_hint("members lists them");
         let member = self.members.find(id).ok_or_else(unknown)?;
         let since = match &request.since {
             None => TraceSince::Now,
-            Some(since) => since
-                .0
-                .parse()
-                .map_err(|error: TraceSinceError| invalid(error.to_string()))?,
+            Some(since) => since.0.parse().map_err(|error: TraceSinceError| {
+                invalid(error.to_string()).with_hint("say start, or INCARNATION/NUMBER such as 1/17")
+            })?,
         };
         if attached.follows.contains(member) {
             return Err(invalid(format!("this connection follows {id} already")));

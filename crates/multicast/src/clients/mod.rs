@@ -176,12 +176,13 @@ impl Clients {
         self.clock.tick().unwrap_or(lamport::TIME_MAX)
     }
 
-    async fn serve(self: Arc<Self>, mut connection: Connection, lines: VecDeque<Bytes>) {
+    async fn serve(self: Arc<Self>, mut connection: Connection, lines: VecDeque<Result<Bytes, FrameError>>) {
         connection.establish();
         let mut told = self.told.subscribe();
         let mut attached = Attached::default();
         for line in lines {
-            if !self.answer(&mut connection, Ok(&line), &mut attached).await {
+            let line = line.as_deref().map_err(|error| *error);
+            if !self.answer(&mut connection, line, &mut attached).await {
                 return connection.finish().await;
             }
         }
@@ -332,11 +333,8 @@ impl Clients {
                     .value("members", &status.members)
                     .end();
             }
-            other => {
-                let error = WireError::new(
-                    codes::UNKNOWN_OPERATION,
-                    format!("there is no operation {other:?}"),
-                );
+            _ => {
+                let error = WireError::new(codes::UNKNOWN_OPERATION, "a peer has no such operation");
                 return Err(error.with_hint("a peer knows multicast, watch, trace, status and members"));
             }
         }
@@ -375,7 +373,7 @@ impl ClientPort for Port {
     fn serve(
         &self,
         connection: Connection,
-        lines: VecDeque<Bytes>,
+        lines: VecDeque<Result<Bytes, FrameError>>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(Arc::clone(&self.0).serve(connection, lines))
     }

@@ -14,6 +14,7 @@
 //! reaches them, and only loopback is allowed to.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use lamport::ProcessId;
 use proto::{Code, WireError};
 use serde::Deserialize;
 use sha2::Sha256;
@@ -36,7 +37,7 @@ pub(crate) const SECRET_NEEDED: Code = Code::new("secret_needed");
 /// What the dialler says first; the acceptor's answer has the same fields and a proof.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Hello {
-    pub(crate) id: String,
+    pub(crate) id: ProcessId,
     pub(crate) incarnation: u64,
     pub(crate) group: String,
     pub(crate) order: String,
@@ -63,6 +64,15 @@ pub(crate) fn order_word(order: Order) -> &'static str {
     }
 }
 
+/// The word that another member gave for its order, if it is one: what is repeated to people is not for strangers to choose.
+fn known_order(word: &str) -> &'static str {
+    let orders = [Order::None, Order::Fifo, Order::Causal, Order::Total].map(order_word);
+    orders
+        .into_iter()
+        .find(|known| *known == word)
+        .unwrap_or("unknown")
+}
+
 /// A fresh nonce.
 pub(crate) fn nonce() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
@@ -83,7 +93,7 @@ pub(crate) fn proof(secret: Option<&[u8]>, side: Side, dialler: &Hello, acceptor
         b"acceptor\0"
     });
     for hello in [dialler, acceptor] {
-        for part in [&hello.id, &hello.group, &hello.order, &hello.nonce] {
+        for part in [hello.id.as_str(), &hello.group, &hello.order, &hello.nonce] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -115,7 +125,10 @@ pub(crate) fn compare(theirs: &Hello, ours: &Hello) -> Result<(), WireError> {
     if theirs.order != ours.order {
         let message = format!(
             "{} delivers in order {}, {} in order {}",
-            theirs.id, theirs.order, ours.id, ours.order
+            theirs.id,
+            known_order(&theirs.order),
+            ours.id,
+            ours.order
         );
         return Err(
             WireError::new(ORDER_DIFFERS, message).with_hint("start all members with the same --order")
@@ -134,7 +147,7 @@ mod tests {
 
     fn hello(id: &str, nonce: &str) -> Hello {
         Hello {
-            id: id.to_owned(),
+            id: ProcessId::new(id).unwrap(),
             incarnation: 1,
             group: "g".to_owned(),
             order: "causal".to_owned(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use proto::net::{Backoff, Connection, ConnectionSettings, Dialer, OutboxLimits, Shutdown, Turn};
-use proto::{FrameError, LineWriter, Refusal, WireError, codes};
+use proto::{FrameError, LineWriter, WireError, codes};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ pub trait ClientPort: Send + Sync {
     fn serve(
         &self,
         connection: Connection,
-        lines: VecDeque<Bytes>,
+        lines: VecDeque<Result<Bytes, FrameError>>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Links {
 /// A connection and the lines that were read and not yet taken.
 struct Wire {
     connection: Connection,
-    lines: VecDeque<Bytes>,
+    lines: VecDeque<Result<Bytes, FrameError>>,
 }
 
 impl Wire {
@@ -63,19 +63,15 @@ impl Wire {
     }
 
     /// The next line; none when the connection is over or the peer goes down.
-    async fn line(&mut self) -> Option<Bytes> {
+    async fn line(&mut self) -> Option<Result<Bytes, FrameError>> {
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
             }
             match self.connection.turn().await {
                 Turn::Received(batch) => {
-                    for line in batch.lines() {
-                        match line {
-                            Ok(line) => self.lines.push_back(batch.share(line)),
-                            Err(error) => self.refuse(&WireError::from(error)),
-                        }
-                    }
+                    let lines = batch.lines().map(|line| line.map(|line| batch.share(line)));
+                    self.lines.extend(lines);
                 }
                 Turn::Drained => {}
                 Turn::ShuttingDown | Turn::Closed(_) => return None,
@@ -89,15 +85,11 @@ impl Wire {
         let _ = self.connection.outbox().push_reply(line.into());
     }
 
+    /// Says what was wrong: below the clock, like everything of the set-up.
     fn refuse(&mut self, error: &WireError) {
-        // Below the clock, like everything of the set-up.
-        let refusal = Refusal {
-            id: None,
-            lamport: None,
-            framing: true,
-            error: error.clone(),
-        };
-        let _ = self.connection.refuse(0, &refusal);
+        let mut line = Vec::new();
+        LineWriter::upkeep_error(&mut line, error);
+        self.connection.queue(line.into());
     }
 }
 
@@ -121,7 +113,7 @@ impl Links {
         let nonce = handshake::nonce()
             .map_err(|error| WireError::new(codes::INTERNAL, format!("no randomness: {error}")))?;
         Ok(Hello {
-            id: self.members.id(self.me).to_string(),
+            id: self.members.id(self.me).clone(),
             incarnation: self.incarnation,
             group: self.members.fingerprint(),
             order: handshake::order_word(self.order).to_owned(),
@@ -134,9 +126,8 @@ impl Links {
     pub(crate) async fn accept(self: Arc<Self>, connection: Connection) {
         let mut wire = Wire::new(connection);
         let Some(first) = wire.line().await else { return };
-        let is_member =
-            serde_json::from_slice::<Word<'_>>(&first).is_ok_and(|word| word.op.as_deref() == Some("peer"));
-        if !is_member {
+        let hello = first.as_ref().ok().filter(|first| is_hello(first)).cloned();
+        let Some(hello) = hello else {
             wire.lines.push_front(first);
             if let Some(clients) = self.clients.get() {
                 clients.serve(wire.connection, wire.lines).await;
@@ -148,16 +139,16 @@ impl Links {
                 wire.connection.finish().await;
             }
             return;
-        }
+        };
         let peer = wire.connection.peer();
-        match tokio::time::timeout(HANDSHAKE_TIME, self.welcome(&mut wire, &first)).await {
+        match tokio::time::timeout(HANDSHAKE_TIME, self.welcome(&mut wire, &hello)).await {
             Ok(Ok(Some((member, incarnation)))) => {
                 self.run(wire, member, incarnation).await;
             }
             Ok(Ok(None)) | Err(_) => {}
             Ok(Err(error)) => {
-                let claimed = proto::parse_object::<Hello>(&first).ok();
-                let claimed = claimed.and_then(|hello| self.members.find(&hello.id));
+                let claimed = proto::parse_object::<Hello>(&hello).ok();
+                let claimed = claimed.and_then(|hello| self.members.find(hello.id.as_str()));
                 if let Some(member) = claimed.filter(|member| *member != self.me) {
                     self.node
                         .not_linked(member, format!("{}: {}", error.code, error.message));
@@ -183,18 +174,19 @@ impl Links {
         let Some(answer) = wire.line().await else {
             return Ok(None);
         };
+        let answer = answer?;
         let word: Word<'_> =
             proto::parse_object(&answer).map_err(|refusal| refusal.error.with_hint(HELLO_HINT))?;
         let right = handshake::proof(self.secret.as_deref(), Side::Dialler, &theirs, &ours);
         if word.op.as_deref() != Some("proof") || !handshake::proves(&word.proof, &right) {
-            return Err(wrong_secret(&theirs.id));
+            return Err(wrong_secret(theirs.id.as_str()));
         }
         wire.say(|line| line.text("event", "linked").end());
         Ok(Some((member, theirs.incarnation)))
     }
 
     fn member(&self, theirs: &Hello) -> Result<Member, WireError> {
-        self.members.find(&theirs.id).ok_or_else(|| {
+        self.members.find(theirs.id.as_str()).ok_or_else(|| {
             WireError::new(
                 handshake::NOT_A_MEMBER,
                 format!("{:?} is not a member of this group", theirs.id),
@@ -251,10 +243,10 @@ impl Links {
         if self.secret.is_none() && !wire.connection.peer().is_local() {
             return Err(secret_needed());
         }
-        let _greeting = wire.line().await.ok_or_else(lost)?;
+        let _greeting = wire.line().await.ok_or_else(lost)??;
         let ours = self.hello()?;
         wire.say(|line| write_hello(line.text("op", "peer"), &ours));
-        let answer = wire.line().await.ok_or_else(lost)?;
+        let answer = wire.line().await.ok_or_else(lost)??;
         told_error(&answer)?;
         let theirs = read_hello(&answer)?;
         handshake::compare(&theirs, &ours)?;
@@ -268,11 +260,11 @@ impl Links {
         }
         let right = handshake::proof(self.secret.as_deref(), Side::Acceptor, &ours, &theirs);
         if !handshake::proves(&theirs.proof, &right) {
-            return Err(wrong_secret(&theirs.id));
+            return Err(wrong_secret(theirs.id.as_str()));
         }
         let proof = handshake::proof(self.secret.as_deref(), Side::Dialler, &ours, &theirs);
         wire.say(|line| line.text("op", "proof").text("proof", &proof).end());
-        let linked = wire.line().await.ok_or_else(lost)?;
+        let linked = wire.line().await.ok_or_else(lost)??;
         told_error(&linked)?;
         Ok(theirs.incarnation)
     }
@@ -309,7 +301,11 @@ impl Links {
         let mut reader = wire::Reader::default();
         let mut frames = Vec::new();
         for line in std::mem::take(&mut wire.lines) {
-            match reader.read(&line, |data| line.slice_ref(data), &self.members) {
+            let read = match &line {
+                Ok(line) => reader.read(line, |data| line.slice_ref(data), &self.members),
+                Err(error) => Err(WireError::from(*error).with_hint(LONG_LINE_HINT)),
+            };
+            match read {
                 Ok(frame) => frames.extend(frame),
                 Err(error) => return self.refuse(wire, member, &error),
             }
@@ -409,12 +405,17 @@ const LONG_LINE_HINT: &str = "the other end is no member of this group, or of an
 const HELLO_HINT: &str =
     "the other end is no member, or of another version: start all members from the same program";
 
+/// Whether a member begins to introduce itself; everybody else is a client.
+fn is_hello(line: &[u8]) -> bool {
+    serde_json::from_slice::<Word<'_>>(line).is_ok_and(|word| word.op.as_deref() == Some("peer"))
+}
+
 fn read_hello(line: &[u8]) -> Result<Hello, WireError> {
     proto::parse_object(line).map_err(|refusal| refusal.error.with_hint(HELLO_HINT))
 }
 
 fn write_hello(line: LineWriter<'_>, hello: &Hello) {
-    line.text("id", &hello.id)
+    line.text("id", hello.id.as_str())
         .number("incarnation", hello.incarnation)
         .text("group", &hello.group)
         .text("order", &hello.order)

@@ -21,7 +21,7 @@ use super::shutdown::{Shutdown, Step, Watch};
 use super::socket::Socket;
 use super::stream::{PeerAddress, Stream};
 use crate::envelope::Refusal;
-use crate::error::{Code, codes};
+use crate::error::{Code, WireError, codes};
 use crate::frame::Batch;
 use crate::limits;
 use crate::writer::LineWriter;
@@ -416,11 +416,7 @@ impl Connection {
     /// Tells the peer why the connection ends, if that can be done at once and without cutting a line in two.
     pub(super) fn last_words(&mut self, code: Code, message: &'static str) {
         let mut line = Vec::new();
-        LineWriter::upkeep(&mut line)
-            .text("event", "error")
-            .text("code", code.as_str())
-            .text("message", message)
-            .end();
+        LineWriter::upkeep_error(&mut line, &WireError::new(code, message));
         self.outbound.write_last(&line, &mut self.stream);
     }
 }

@@ -111,7 +111,7 @@ impl Engine {
         link.refused = Some(told.code);
         let mut line = Vec::new();
         // Below the clock, like everything but messages.
-        LineWriter::error_event(&mut line, 0, told);
+        LineWriter::upkeep_error(&mut line, told);
         let _ = link.outbox.push_reply(line.into());
         let id = self.members.id(member);
         tracing::warn!(member = %id, code = %told.code, "refused what a member sent: {}; hint: {}", told.message, told.hint.as_deref().unwrap_or("none"));
