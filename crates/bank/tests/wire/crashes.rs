@@ -1,6 +1,7 @@
 //! kill -9 and SIGTERM under load: nothing acknowledged is lost, nothing is done twice, and what has no known outcome
 //! is wholly there or wholly absent.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -43,13 +44,16 @@ fn run(
     let serials = Serials::default();
     let mut books = Books::opened(opening, opening.accounts.len() as u64);
     let mut tally = Tally::default();
-    for &ending in endings {
+    for (cycle, &ending) in endings.iter().enumerate() {
+        let failed = |doing: &'static str| {
+            move |error: io::Error| vec![format!("after cycle {cycle}, {doing}: {error}")]
+        };
         let (attempts, ended) = load_and_end(bank, opening, &serials, ending, &mut random);
         ended.map_err(|what| vec![what])?;
-        let mut wires = connect_all(&bank.address(), opening).map_err(|error| vec![error.to_string()])?;
+        let mut wires = connect_all(&bank.address(), opening).map_err(failed("logging in"))?;
         let new = books
             .read_new(&mut wires)
-            .map_err(|error| vec![error.to_string()])?;
+            .map_err(failed("reading the statements"))?;
         let places = books.check(&attempts, &new)?;
 
         // Whoever does not know asks again, under the same key: done now, or told what was done then.
@@ -62,7 +66,7 @@ fn run(
             let wire = wires.get_mut(&attempt.account).unwrap();
             let answer = wire
                 .ask(attempt.op(), &attempt.fields())
-                .map_err(|error| vec![error.to_string()])?;
+                .map_err(failed("asking again"))?;
             attempt.fate = Fate::of(&answer);
             if let Some(place) = places.get(&attempt.key) {
                 tally.unknown_done += 1;
@@ -85,7 +89,7 @@ fn run(
         again.retain(|attempt| !places.contains_key(&attempt.key));
         let new = books
             .read_new(&mut wires)
-            .map_err(|error| vec![error.to_string()])?;
+            .map_err(failed("reading the statements once more"))?;
         books.check(&again, &new)?;
     }
     Ok(tally)

@@ -186,12 +186,36 @@ impl Subject for RealBank {
 
 impl Drop for RealBank {
     fn drop(&mut self) {
+        // Looked at while it lives: a bank that does not answer may be waiting for its disk.
+        let threads = std::thread::panicking().then(|| threads(self.child.id()));
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            println!("the bank's log:\n{}", self.log());
+        if let Some(threads) = threads {
+            println!("the bank's threads:\n{threads}\nthe bank's log:\n{}", self.log());
         }
     }
+}
+
+/// What each thread of a process is called, its state, and where in the kernel it waits.
+fn threads(process: u32) -> String {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten();
+    let lines = tasks.flatten().map(|task| {
+        let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let stat = read("stat");
+        let state = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_ascii_whitespace().next());
+        format!(
+            "{} {} {}",
+            read("comm").trim(),
+            state.unwrap_or("?"),
+            read("wchan")
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn spawn(place: &TempDir, flags: &[String], start: usize) -> (Child, SocketAddr) {
