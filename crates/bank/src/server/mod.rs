@@ -15,6 +15,7 @@
 mod guard;
 mod pins;
 mod session;
+mod shared;
 mod tally;
 mod vitals;
 
@@ -30,7 +31,7 @@ use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
 use self::guard::Guard;
 use self::pins::Pins;
 pub(crate) use self::pins::salt;
-use self::session::Shared;
+use self::shared::Shared;
 use self::vitals::Monitored;
 use crate::engine::Bank;
 use crate::limits::{

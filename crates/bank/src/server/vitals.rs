@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::net::web::Vitals;
 
-use super::session::Shared;
+use super::shared::Shared;
 
 /// A bank that is asked how it is.
 pub(super) struct Monitored(pub(super) Arc<Shared>);

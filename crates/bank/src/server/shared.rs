@@ -1,0 +1,74 @@
+//! What the sessions share: the bank, the clock, and the stamps of what they send.
+
+use std::sync::atomic::AtomicU64;
+
+use lamport::Clock;
+use lamport::trace::facts::{self, Fact, fact};
+use lamport::trace::{Event, Tracer};
+
+use super::pins::Pins;
+use crate::account::AccountId;
+use crate::amount::Balance;
+use crate::engine::{Bank, Holding};
+use crate::entry::Entry;
+
+/// What a session needs of its server.
+pub(super) struct Shared {
+    pub(super) bank: Bank,
+    pub(super) clock: Clock,
+    pub(super) pins: Pins,
+    pub(super) tracer: Tracer,
+    /// Numbers the connections: who is served first where Lamport times are equal.
+    pub(super) clients: AtomicU64,
+}
+
+impl Shared {
+    /// Stamps the reply that tells of an entry, and records what it did.
+    pub(super) fn send_entry(&self, entry: &Entry) -> u64 {
+        if !self.tracer.is_on() {
+            return self.send("", &[]);
+        }
+        let amount = entry.amount.map_or(0, |amount| amount.minor());
+        let (debit, credit) = (entry.debit.to_string(), entry.credit.to_string());
+        let number = entry.number as i64;
+        let of = |account, amount, balance: Balance| {
+            [
+                fact(facts::ACCOUNT, account),
+                fact(facts::AMOUNT, amount),
+                fact(facts::BALANCE, balance.minor()),
+                fact(facts::ENTRY, number),
+            ]
+        };
+        let legs = [
+            of(&*debit, -amount, entry.debit_after),
+            of(&*credit, amount, entry.credit_after),
+        ];
+        self.send("reply", legs.as_flattened())
+    }
+
+    /// Stamps a reply that tells what an account holds, and records it.
+    pub(super) fn send_holding(&self, account: AccountId, held: Holding, more: &[Fact<'_>]) -> u64 {
+        if !self.tracer.is_on() {
+            return self.send("", &[]);
+        }
+        let account = account.to_string();
+        let mut told = vec![
+            fact(facts::ACCOUNT, &*account),
+            fact(facts::BALANCE, held.balance.minor()),
+        ];
+        if !more.is_empty() {
+            told.push(fact(facts::ENTRY, held.entry as i64));
+            told.extend_from_slice(more);
+        }
+        self.send("reply", &told)
+    }
+
+    /// Ticks the clock for a send and records it.
+    pub(super) fn send(&self, label: &str, told: &[Fact<'_>]) -> u64 {
+        let stamped = self
+            .tracer
+            .stamped(|| self.clock.tick(), &Event::send(label, told));
+        // A clock at its end can only stay there; clients refuse what it stamps.
+        stamped.unwrap_or(lamport::TIME_MAX)
+    }
+}
