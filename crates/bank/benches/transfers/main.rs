@@ -16,6 +16,7 @@ mod load;
 #[path = "../../../chat/benches/fanout/machine.rs"]
 mod machine;
 mod report;
+mod rows;
 mod server;
 mod startup;
 mod suite;

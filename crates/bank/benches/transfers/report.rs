@@ -59,6 +59,24 @@ impl Figure {
 }
 
 impl Line {
+    pub(crate) fn new(
+        what: &'static str,
+        unit: &'static str,
+        limit_name: &'static str,
+        wanted: &'static str,
+    ) -> Self {
+        Self {
+            what,
+            unit,
+            bank: Figure::default(),
+            limit_name,
+            limit: Figure::default(),
+            wanted,
+            cpu: Figure::default(),
+            note: String::new(),
+        }
+    }
+
     /// The ratios of the rounds.
     fn ratio(&self) -> Figure {
         Figure(
