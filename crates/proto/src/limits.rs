@@ -31,6 +31,9 @@ pub const FRAME_ERRORS_MAX: u32 = 8;
 /// Bytes taken from a socket at once: the largest batch of requests handled together.
 pub const READ_BYTES_MAX: usize = 64 * 1024;
 
+/// Read buffers of a thread whose lines are still shared and that are waited for, to be read into again.
+pub const READ_BUFFERS_LENT_MAX: usize = 32;
+
 /// Chunks handed to one system call for writing; the kernel takes at most 1024.
 pub const WRITE_CHUNKS_MAX: usize = 64;
 

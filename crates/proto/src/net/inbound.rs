@@ -1,23 +1,22 @@
 //! The reading side of a connection: bytes in, whole lines out.
 //!
-//! Bytes are read into a buffer of the thread and copied out only as far as they are there, so that an idle connection
-//! holds no buffer.
+//! Bytes are read into [buffers of the thread](ReadBuffers), so that an idle connection holds none.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::ReadBuf;
 use tokio_util::codec::Decoder;
+use tokio_util::io::poll_read_buf;
 
 use super::connection::Closed;
+use super::read_buffers::ReadBuffers;
 use super::socket::Socket;
 use crate::frame::{Batch, LineDecoder};
-use crate::limits::READ_BYTES_MAX;
 
 thread_local! {
-    /// Where bytes are read before they are known to be there; one for each thread, not one for each connection.
-    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES_MAX]);
+    static READ_BUFFERS: RefCell<ReadBuffers> = RefCell::default();
 }
 
 /// See the [module](self).
@@ -47,11 +46,8 @@ impl Inbound {
         stream: &mut Socket,
     ) -> Poll<Result<Option<Batch>, Closed>> {
         let unfinished = &mut self.unfinished;
-        let read = READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            let polled = stream.poll_read(cx, &mut buffer);
-            unfinished.extend_from_slice(buffer.filled());
-            polled.map_ok(|()| buffer.filled().len())
+        let read = READ_BUFFERS.with_borrow_mut(|buffers| {
+            buffers.poll_read(unfinished, |buffer| poll_read_buf(Pin::new(stream), cx, buffer))
         });
         match ready!(read) {
             Err(error) => return Poll::Ready(Err(Closed::Lost(error.kind()))),
@@ -59,8 +55,9 @@ impl Inbound {
             Ok(bytes) => metrics::counter!("received_bytes_total").increment(bytes as u64),
         }
         let decoded = self.decoder.decode(unfinished);
-        if unfinished.is_empty() {
-            *unfinished = BytesMut::new();
+        if let Ok(Some(_)) = decoded {
+            // The beginning of the next line must not hold up the buffer that it came in.
+            *unfinished = BytesMut::from(&unfinished[..]);
         }
         Poll::Ready(decoded.map_err(|error| Closed::Lost(error.kind())))
     }

@@ -20,6 +20,7 @@ mod log;
 mod outbound;
 mod outbox;
 mod queue;
+mod read_buffers;
 mod requests;
 mod server;
 mod shutdown;

@@ -47,13 +47,6 @@ impl Socket {
         }
     }
 
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp { reader, .. } => Pin::new(reader).poll_read(cx, buf),
-            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -71,6 +64,15 @@ impl Socket {
             // The last clone of the writing end does it when it is dropped.
             Self::Tcp { .. } => Ok(()),
             Self::Memory(stream) => stream.shutdown().await,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp { reader, .. } => Pin::new(reader).poll_read(cx, buf),
+            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
