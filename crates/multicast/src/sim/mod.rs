@@ -1,10 +1,11 @@
 //! Deterministic simulation: whole groups of the real core in virtual time, with every fault drawn from a seed.
 //!
 //! One seed is one run: a group of 3 to 7 peers, an order, a network that loses, delays, replays and cuts, crashes with and
-//! without state, or with a journal that holds what was stored, then healing. [`world`] plays it, [`history`] records it, and each file of [`properties`] holds one
-//! promise of the core's documentation against the record, under the name the papers give it. [`controls`] plants bugs and
-//! demands that the right property falls.
+//! without state, or with a journal that holds what was stored, then healing. [`plan`] draws it, [`world`] plays it,
+//! [`history`] records it, and each file of [`properties`] holds one promise of the core's documentation against the record,
+//! under the name the papers give it. [`controls`] plants bugs and demands that the right property falls.
 
+mod agenda;
 mod controls;
 mod explore;
 mod flood;
@@ -12,6 +13,8 @@ mod healthy;
 mod history;
 mod host;
 mod model;
+mod network;
+mod plan;
 mod properties;
 mod world;
 
