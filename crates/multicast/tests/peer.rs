@@ -170,3 +170,50 @@ fn a_mistake_ends_with_a_hint() {
     assert!(run(&["--id", "P9", "--memory"]).contains("hint: --id names one of the members"));
     assert!(run(&["--id", "P1", "--group", "/nowhere"]).contains("failed to read the group file"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_takes_nothing_does_not_hold_up_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    group_file(directory.path());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_multicast"))
+        .current_dir(directory.path())
+        .args([
+            "--id",
+            "P1",
+            "--group",
+            "group.json",
+            "--memory",
+            "--grace",
+            "500ms",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // More than a pipe holds, and nobody reads more of it than the address.
+    let mut stdout = BufReader::with_capacity(16, child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for _ in 0..8 {
+        writeln!(stdin, "{}", "x".repeat(50_000)).unwrap();
+    }
+    stdin.flush().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    // What was typed has been taken from the pipe, so it is being printed.
+    let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(kill.success());
+    let (send, ended) = channel();
+    std::thread::spawn(move || {
+        let status = child.wait();
+        let _ = send.send(status);
+    });
+    let status = ended
+        .recv_timeout(SOON)
+        .expect("the peer ends within its grace")
+        .unwrap();
+    assert!(status.success(), "{status}");
+    assert!(log.any(|line| line.unwrap().contains("nobody reads what is printed")));
+    drop(stdout);
+}

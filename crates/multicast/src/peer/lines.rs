@@ -1,6 +1,6 @@
 //! What a peer prints: lines for people, or JSON.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -23,7 +23,8 @@ impl Printer {
         }
     }
 
-    pub(crate) fn print(&self, events: &[Event]) -> io::Result<()> {
+    /// The lines that tell of `events`.
+    pub(crate) fn lines(&self, events: &[Event]) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         for event in events {
             if self.json {
@@ -32,9 +33,7 @@ impl Printer {
                 self.line(&mut text, event)?;
             }
         }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&text)?;
-        stdout.flush()
+        Ok(text)
     }
 
     fn line(&self, text: &mut Vec<u8>, event: &Event) -> io::Result<()> {

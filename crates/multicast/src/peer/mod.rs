@@ -1,10 +1,12 @@
 //! One run of a peer: join, send what is typed or scripted, print what happens, leave.
 
 mod lines;
+mod output;
 mod script;
 
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -64,6 +66,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let senders = send(&args, group.handle(), shutdown.clone());
     let printer = lines::Printer::new(id, args.json);
+    let mut output = output::Output::open();
     let mut result = Ok(());
     loop {
         let events = tokio::select! {
@@ -72,7 +75,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         };
         let Some(events) = events else { break };
         clients.tell(&events);
-        if let Err(error) = printer.print(&events) {
+        let printed = tokio::select! {
+            printed = output.write(printer.lines(&events)?) => printed,
+            () = out_of_time(&shutdown, args.server.grace) => {
+                tracing::warn!("nobody reads what is printed; the end does not wait for it");
+                break;
+            }
+        };
+        if let Err(error) = printed {
             // Nobody reads any more: a pipe that ended is no failure.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 result = Err(error.into());
@@ -92,6 +102,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     tracer.close()?;
     result
+}
+
+/// Returns when the time that a shutdown gives everybody is over.
+async fn out_of_time(shutdown: &Shutdown, grace: Duration) {
+    shutdown.begun().await;
+    tokio::time::sleep(grace).await;
 }
 
 /// Serves the page in a task of its own, until the peer goes down.
