@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches};
 
 use super::connection::ConnectionSettings;
 pub use super::log::log_to_stderr;
@@ -21,10 +22,10 @@ use crate::limits;
 #[command(next_help_heading = "Connections")]
 pub struct ServerArgs {
     /// Connections in total
-    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT)]
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_DEFAULT, value_parser = parse_count)]
     pub connections_max: usize,
     /// Connections from one address
-    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_ADDRESS_DEFAULT)]
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_ADDRESS_DEFAULT, value_parser = parse_count)]
     pub connections_per_address_max: usize,
     /// Time a new connection has to join or log in; 0 for no bound
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
@@ -113,8 +114,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())
 }
 
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("with 0 nobody could connect".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a number such as 100".to_owned()),
+    }
+}
+
 /// Parses the command line. Every long flag is also an environment variable: `--connections-max` of a program with
-/// the prefix `CHAT` is `CHAT_CONNECTIONS_MAX`. Ends the process after `--help`, `--version` or a mistake.
+/// the prefix `CHAT` is `CHAT_CONNECTIONS_MAX`, and `CHAT_MEMORY=1` is `--memory`. Ends the process after `--help`, `--version` or a mistake.
 #[must_use]
 pub fn parse<T: CommandFactory + FromArgMatches>(prefix: &str) -> T {
     parse_from(prefix, std::env::args_os()).unwrap_or_else(|error| error.exit())
@@ -141,12 +150,15 @@ fn with_environment(command: clap::Command, prefix: &str) -> clap::Command {
     let command = names.into_iter().fold(command, |command, name| {
         command.mut_subcommand(name, |sub| with_environment(sub, prefix))
     });
-    command.mut_args(|arg| match arg.get_long() {
-        Some(long) if arg.get_action().takes_values() => {
-            let variable = format!("{prefix}_{}", long.replace('-', "_").to_uppercase());
-            arg.env(variable)
+    command.mut_args(|arg| {
+        let Some(long) = arg.get_long() else { return arg };
+        let variable = format!("{prefix}_{}", long.replace('-', "_").to_uppercase());
+        match arg.get_action() {
+            action if action.takes_values() => arg.env(variable),
+            // Set to anything but nothing, 0, false, no and off.
+            ArgAction::SetTrue => arg.env(variable).value_parser(FalseyValueParser::new()),
+            _ => arg,
         }
-        _ => arg,
     })
 }
 
@@ -180,24 +192,34 @@ pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    let hint = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<Hinted>())
-        .map(|hinted| hinted.hint.clone());
     let mut stderr = anstream::stderr().lock();
     let red = anstyle::AnsiColor::Red.on_default().bold();
     // When stderr is gone there is nobody left to tell.
-    let _ = write_failure(&mut stderr, red, &error, hint.as_deref());
+    let _ = write_failure(&mut stderr, red, &error);
     ExitCode::FAILURE
 }
 
-fn write_failure(
-    to: &mut impl io::Write,
-    red: anstyle::Style,
-    error: &anyhow::Error,
-    hint: Option<&str>,
-) -> io::Result<()> {
-    writeln!(to, "{red}error:{red:#} {error:#}")?;
+/// Writes what failed and why, each cause once, and the hint on a line of its own: that of [`hinted`], or the one that an
+/// error of a library brings with it after `; hint: `.
+fn write_failure(to: &mut impl io::Write, red: anstyle::Style, error: &anyhow::Error) -> io::Result<()> {
+    let mut message = String::new();
+    let mut hint = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Hinted>())
+        .map(|hinted| hinted.hint.clone());
+    for cause in error.chain().map(ToString::to_string) {
+        let (what, own_hint) = match cause.split_once("; hint: ") {
+            Some((what, hint)) => (what, Some(hint.to_owned())),
+            None => (&*cause, None),
+        };
+        hint = hint.or(own_hint);
+        // Many errors name their source themselves.
+        if !message.contains(what) {
+            message.push_str(if message.is_empty() { "" } else { ": " });
+            message.push_str(what);
+        }
+    }
+    writeln!(to, "{red}error:{red:#} {message}")?;
     hint.map_or(Ok(()), |hint| writeln!(to, "hint: {hint}"))
 }
 
@@ -213,6 +235,8 @@ mod tests {
         server: ServerArgs,
         #[command(flatten)]
         observe: ObserveArgs,
+        #[arg(long)]
+        memory: bool,
     }
 
     fn parse_words(words: &[&str]) -> Result<Program, clap::Error> {
@@ -231,6 +255,7 @@ mod tests {
         let program = parse_words(&["program", "--idle-timeout", "0", "--grace", "500ms"]).unwrap();
         assert_eq!(program.server.limits().connection.idle, None);
         assert_eq!(program.server.grace, Duration::from_millis(500));
+        assert!(parse_words(&["program", "--connections-max", "0"]).is_err());
         for nonsense in ["soon", "-3s", "30"] {
             assert!(
                 parse_words(&["program", "--grace", nonsense]).is_err(),
@@ -245,20 +270,39 @@ mod tests {
             .render_long_help()
             .to_string();
         assert!(help.contains("CHAT_CONNECTIONS_PER_ADDRESS_MAX"), "{help}");
+        assert!(help.contains("CHAT_MEMORY"), "{help}");
+        assert!(!help.contains("CHAT_HELP"), "{help}");
+        assert!(parse_words(&["program", "--memory"]).unwrap().memory);
+        assert!(!parse_words(&["program"]).unwrap().memory);
     }
 
     #[test]
     fn a_hint_survives_more_context() {
-        let error = hinted(io::Error::other("disk full"), "make room").context("failed to start");
-        let mut told = Vec::new();
-        let hint = error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<Hinted>())
-            .map(|hinted| hinted.hint.as_str());
-        write_failure(&mut told, anstyle::Style::new(), &error, hint).unwrap();
-        assert_eq!(
-            String::from_utf8(told).unwrap(),
-            "error: failed to start: disk full\nhint: make room\n"
+        check_told(
+            hinted(io::Error::other("disk full"), "make room").context("failed to start"),
+            "error: failed to start: disk full\nhint: make room\n",
         );
+    }
+
+    #[test]
+    fn a_hint_within_an_error_has_its_own_line_and_no_cause_is_told_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("failed to listen: {source}; hint: choose another address")]
+        struct Listen {
+            source: io::Error,
+        }
+        let error = Listen {
+            source: io::Error::other("in use"),
+        };
+        check_told(
+            anyhow::Error::from(error).context("failed to start"),
+            "error: failed to start: failed to listen: in use\nhint: choose another address\n",
+        );
+    }
+
+    fn check_told(error: anyhow::Error, expected: &str) {
+        let mut told = Vec::new();
+        write_failure(&mut told, anstyle::Style::new(), &error).unwrap();
+        assert_eq!(String::from_utf8(told).unwrap(), expected);
     }
 }

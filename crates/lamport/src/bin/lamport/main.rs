@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(BROKEN),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", format!("{error:#}").replace("; hint: ", "\nhint: "));
             ExitCode::from(FAILED)
         }
     }
