@@ -171,7 +171,7 @@ pub enum JoinError {
     NotAMember(ProcessId),
     /// The address cannot be listened on.
     #[error(
-        "failed to listen on {address}: {error}; hint: is this member running already? --group FILE gives other addresses"
+        "failed to listen on {address}: {error}; hint: is this member running already? --group FILE gives other addresses, each HOST:PORT"
     )]
     Listen {
         /// Which address.

@@ -3,11 +3,12 @@
 //! The file looks like this: `{"P1": "localhost:5001", "P2": "localhost:5002"}`. Members are ordered by identity, so that every member
 //! numbers them alike whatever the order of the lines.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use lamport::ProcessId;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
 use crate::limits::MEMBERS_MAX;
@@ -19,11 +20,16 @@ pub struct Members {
     members: Vec<(ProcessId, String)>,
 }
 
+/// What a group file looks like.
+const EXAMPLE: &str = r#"it looks like {"P1": "localhost:5001", "P2": "localhost:5002"}"#;
+
 /// Why there is no group.
 #[derive(Debug, thiserror::Error)]
 pub enum MembersError {
     /// The file cannot be read.
-    #[error("failed to read the group file {path}: {error}")]
+    #[error(
+        "failed to read the group file {path}: {error}; hint: name one with --group FILE, or leave it out for P1 to P3"
+    )]
     Read {
         /// Which file.
         path: PathBuf,
@@ -31,16 +37,17 @@ pub enum MembersError {
         error: io::Error,
     },
     /// The file is no JSON object of addresses by identity.
-    #[error(
-        "the group file is not understood: {0}; hint: it looks like {{\"P1\": \"localhost:5001\", \"P2\": \"localhost:5002\"}}"
-    )]
+    #[error("the group file is not understood: {0}; hint: {EXAMPLE}")]
     Form(#[from] serde_json::Error),
     /// There are too few or too many members.
-    #[error("a group has 1 to {MEMBERS_MAX} members, this one has {0}")]
+    #[error("a group has 1 to {MEMBERS_MAX} members, this one has {0}; hint: {EXAMPLE}")]
     Size(usize),
     /// Two members share an address.
-    #[error("{0} is the address of two members")]
+    #[error("{0} is the address of two members; hint: give every member a port of its own")]
     SameAddress(String),
+    /// A member stands in the file twice.
+    #[error("{0} stands in the group file twice; hint: every member has one address")]
+    Twice(ProcessId),
 }
 
 impl Members {
@@ -60,20 +67,22 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// [`MembersError`] if they are too few or too many, or two share an address.
+    /// [`MembersError`] if they are too few or too many, one is named twice, or two share an address.
     pub fn new(members: impl IntoIterator<Item = (ProcessId, String)>) -> Result<Self, MembersError> {
-        let members: BTreeMap<ProcessId, String> = members.into_iter().collect();
+        let mut members: Vec<(ProcessId, String)> = members.into_iter().collect();
+        members.sort();
+        if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(MembersError::Twice(twice[0].0.clone()));
+        }
         if members.is_empty() || members.len() > MEMBERS_MAX {
             return Err(MembersError::Size(members.len()));
         }
-        let mut addresses: Vec<&String> = members.values().collect();
+        let mut addresses: Vec<&String> = members.iter().map(|(_, address)| address).collect();
         addresses.sort();
         if let Some(twice) = addresses.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(MembersError::SameAddress(twice[0].clone()));
         }
-        Ok(Self {
-            members: members.into_iter().collect(),
-        })
+        Ok(Self { members })
     }
 
     /// The group in a file.
@@ -86,7 +95,7 @@ impl Members {
             path: path.to_owned(),
             error,
         })?;
-        let members: BTreeMap<ProcessId, String> = serde_json::from_slice(&text)?;
+        let Listed(members) = serde_json::from_slice(&text)?;
         Self::new(members)
     }
 
@@ -135,6 +144,33 @@ impl Members {
     }
 }
 
+/// The members as they stand in a file, one that stands there twice included.
+struct Listed(Vec<(ProcessId, String)>);
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Listed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of addresses")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Listed(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +206,13 @@ mod tests {
     fn two_members_need_two_addresses() {
         let same = Members::new([("P1", "x:1"), ("P2", "x:1")].map(|(n, a)| (id(n), a.to_owned())));
         assert!(matches!(same, Err(MembersError::SameAddress(_))));
+    }
+
+    #[test]
+    fn a_member_named_twice_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("group.json");
+        std::fs::write(&file, r#"{"P1": "x:1", "P2": "x:2", "P1": "x:3"}"#).unwrap();
+        assert!(matches!(Members::read(&file), Err(MembersError::Twice(twice)) if twice == id("P1")));
     }
 }

@@ -168,7 +168,12 @@ fn a_mistake_ends_with_a_hint() {
     };
     assert!(run(&[]).contains("hint: say --id P1"));
     assert!(run(&["--id", "P9", "--memory"]).contains("hint: --id names one of the members"));
-    assert!(run(&["--id", "P1", "--group", "/nowhere"]).contains("failed to read the group file"));
+    let nowhere = run(&["--id", "P1", "--group", "/nowhere"]);
+    assert!(
+        nowhere.contains("failed to read the group file")
+            && nowhere.contains("\nhint: name one with --group"),
+        "{nowhere}"
+    );
 }
 
 #[cfg(unix)]

@@ -11,7 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The system refuses.
-    #[error("failed to use the data directory {path}: {error}")]
+    #[error(
+        "failed to use the data directory {path}: {error}; hint: name one that this user may write to with --data, or keep nothing with --memory"
+    )]
     Io {
         /// The directory.
         path: PathBuf,

@@ -40,7 +40,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
     let tracer = match &args.observe.trace {
         Some(file) => Tracer::to_file(file, id.clone(), Service::Multicast)
-            .with_context(|| format!("failed to write the trace {}", file.display()))?,
+            .with_context(|| format!("failed to record a trace in {}", file.display()))
+            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))?,
         None => Tracer::off(),
     };
     let data = args
@@ -197,8 +198,10 @@ fn type_lines() -> mpsc::Receiver<String> {
 }
 
 fn read_secret(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut secret =
-        std::fs::read(file).with_context(|| format!("failed to read the secret file {}", file.display()))?;
+    const HINT: &str = "make one with: head -c 32 /dev/urandom | base64 > FILE";
+    let mut secret = std::fs::read(file)
+        .with_context(|| format!("failed to read the secret file {}", file.display()))
+        .map_err(|error| hinted(error, HINT))?;
     while secret.last().is_some_and(u8::is_ascii_whitespace) {
         secret.pop();
     }
@@ -207,10 +210,7 @@ fn read_secret(file: &Path) -> anyhow::Result<Vec<u8>> {
             "the secret in {} has fewer than {SECRET_BYTES_MIN} bytes",
             file.display()
         );
-        return Err(hinted(
-            error,
-            "make one with: head -c 32 /dev/urandom | base64 > FILE",
-        ));
+        return Err(hinted(error, HINT));
     }
     Ok(secret)
 }
