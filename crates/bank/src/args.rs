@@ -1,5 +1,6 @@
 //! The command line of the bank.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use bank::{AccountId, Amount, FirstAccounts, NewAccount, Pin, PinCost, Settings, StoreSettings, limits};
@@ -148,6 +149,12 @@ pub(crate) fn pin(given: Option<&str>) -> anyhow::Result<Pin> {
     let typed = match given {
         Some(given) => given.to_owned(),
         None => {
+            if !std::io::stdin().is_terminal() {
+                return Err(hinted(
+                    anyhow::anyhow!("nobody can be asked for a PIN here"),
+                    "give it with --pin, or in the environment variable BANK_PIN",
+                ));
+            }
             let first = rpassword::prompt_password("PIN: ")?;
             if rpassword::prompt_password("The same PIN again: ")? != first {
                 return Err(hinted(anyhow::anyhow!("the two PINs differ"), "try again"));

@@ -65,16 +65,12 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 /// What is done while no server has the data.
 fn manage(args: Args) -> anyhow::Result<()> {
     log_to_stderr(&args.observe.log)?;
-    let open = || {
-        Vault::open(&args.data).map_err(|error| {
-            let hint = error.hint();
-            hinted(error, hint)
-        })
-    };
     let with_hint = |error: bank::SetupError| {
         let hint = error.hint();
         hinted(error, hint)
     };
+    let open = || Vault::open(&args.data).map_err(|error| with_hint(error.into()));
+    let open_existing = || Vault::open_existing(&args.data).map_err(with_hint);
     let cost = args.pin_cost();
     match args.command.as_ref().expect("only commands come here") {
         Command::Audit => {
@@ -85,13 +81,12 @@ fn manage(args: Args) -> anyhow::Result<()> {
             print(&serde_json::to_string(&audited)?)
         }
         Command::Export { directory } => {
-            let count = open()?.export(directory).map_err(with_hint)?;
+            let count = open_existing()?.export(directory).map_err(with_hint)?;
             print(&format!("{count} accounts exported"))
         }
         Command::Import { directory, pin } => {
-            let count = open()?
-                .import(directory, &args::pin(pin.as_deref())?, cost)
-                .map_err(with_hint)?;
+            let pin = args::pin(pin.as_deref())?;
+            let count = open()?.import(directory, &pin, cost).map_err(with_hint)?;
             print(&format!("{count} accounts imported"))
         }
         Command::Open {
@@ -105,7 +100,7 @@ fn manage(args: Args) -> anyhow::Result<()> {
             print(&format!("account {account} opened"))
         }
         Command::Close { account } => {
-            open()?
+            open_existing()?
                 .close_account(args::account(account)?)
                 .map_err(with_hint)?;
             print(&format!("account {account} closed"))

@@ -60,6 +60,9 @@ pub enum SetupError {
         /// What is wrong with it.
         what: String,
     },
+    /// There is nothing where a bank's data should be.
+    #[error("there is no bank in {}", .0.display())]
+    NoBank(PathBuf),
     /// The example accounts must not be made where others can reach them.
     #[error("the example accounts with the PIN 1234 are only for this machine")]
     ExamplesExposed,
@@ -85,12 +88,17 @@ impl SetupError {
             Self::Document { .. } => {
                 "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts"
             }
+            Self::NoBank(_) => "name the directory of a bank with --data",
             Self::ExamplesExposed => "give accounts of your own with --accounts FILE",
             Self::Refused {
                 refusal: Refusal::NotEmpty { .. },
                 ..
             } => "withdraw or transfer the money first",
             Self::Refused { .. } => "check the RG; closed accounts stay closed",
+            // The lock is the first file that is made.
+            Self::Store(StoreError::Io { what: "lock", .. }) => {
+                "name a directory that this user may write to with --data"
+            }
             Self::Store(error) => error.hint(),
         }
     }

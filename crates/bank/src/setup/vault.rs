@@ -31,6 +31,20 @@ impl Vault {
         Ok(Self { store, ledger })
     }
 
+    /// Opens the data in `directory`, where there must be some.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::NoBank`], and what [`open`](Self::open) says.
+    pub fn open_existing(directory: &Path) -> Result<Self, SetupError> {
+        let no_bank = || SetupError::NoBank(directory.to_owned());
+        let is_there = fs::read_dir(directory).is_ok_and(|mut files| files.next().is_some());
+        let vault = is_there.then(|| Self::open(directory)).ok_or_else(no_bank)??;
+        (vault.ledger.last_entry() > 0)
+            .then_some(vault)
+            .ok_or_else(no_bank)
+    }
+
     /// The bank with this store, which holds this ledger.
     pub(super) fn over(store: FileStore, ledger: Ledger) -> Self {
         Self { store, ledger }
