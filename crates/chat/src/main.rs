@@ -71,12 +71,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let address = server
         .local_address()
         .context("the server listens on no address")?;
-    announce(address)?;
     let server = match http {
         Some(http) => server.with_page(&http).await?,
         None => server,
     };
-    server.run(Shutdown::at_signals()).await?;
+    // Before anybody is told that the server is there: who knows it may end it.
+    let shutdown = Shutdown::at_signals();
+    announce(address)?;
+    server.run(shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }

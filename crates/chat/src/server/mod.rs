@@ -88,7 +88,7 @@ pub struct Server {
 pub enum StartError {
     /// It cannot listen.
     #[error(
-        "failed to listen on {address}: {source}; hint: choose another address with --listen, port 0 takes a free one"
+        "failed to listen on {address}: {source}; hint: choose another address, HOST:PORT; port 0 takes a free one"
     )]
     Listen {
         /// Where.

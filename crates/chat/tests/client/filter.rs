@@ -145,3 +145,26 @@ fn what_was_sent_and_received_is_recorded() {
         assert!(trace.contains(expected), "{expected} in {trace}");
     }
 }
+
+#[test]
+fn an_address_that_is_none_is_told_with_a_hint_and_the_log_is_as_asked_for() {
+    let client = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_chat-client"));
+        let output = command.args(arguments).args(["--name", "Ana"]).output().unwrap();
+        assert!(!output.status.success());
+        text(&output.stderr)
+    };
+    let told = client(&["nonsense"]);
+    assert!(
+        told.ends_with("\nhint: an address is HOST:PORT, such as 127.0.0.1:50000\n"),
+        "{told}"
+    );
+    let help = assert_cmd::Command::new(env!("CARGO_BIN_EXE_chat-client"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(
+        text(&help.stdout).contains("[env: CHAT_CLIENT_LOG=] [default: error]"),
+        "the default that is told is the one that is used"
+    );
+}

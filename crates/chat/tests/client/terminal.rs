@@ -35,6 +35,17 @@ fn the_session_of_the_original() {
 }
 
 #[test]
+fn sair_leaves_before_a_name_is_given_too() {
+    let (_dir, server) = server();
+    for word in ["sair", "/quit"] {
+        let mut person = Person::new(&server, &[]);
+        person.sees("Please type your user name: ");
+        person.enters(word);
+        assert!(!person.ends().contains("You are"), "{word} is no name");
+    }
+}
+
+#[test]
 fn what_comes_in_never_tears_the_line_being_typed() {
     let (_dir, server) = server();
     let mut ana = Person::new(&server, &["--name", "Ana"]);

@@ -6,14 +6,15 @@ mod filter;
 mod terminal;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chat::client::{JoinError, Recorder, Settings};
 use clap::Parser;
 use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
-use proto::net::Dialer;
-use proto::net::cli::{ObserveArgs, exit_code, hinted, log_to_stderr, parse};
+use proto::net::cli::{exit_code, hinted, log_to_stderr, parse};
+use proto::net::{ConnectError, Dialer};
 
 /// Chat at the terminal, or as a filter: one line in, one line out
 #[derive(Debug, Parser)]
@@ -21,8 +22,9 @@ use proto::net::cli::{ObserveArgs, exit_code, hinted, log_to_stderr, parse};
     name = "chat-client",
     version,
     after_help = "Every long flag is an environment variable too: --name is CHAT_CLIENT_NAME.\n\
-                  With stdin or stdout not a terminal, each line of stdin is said and each event is a line on stdout; the end of\n\
-                  stdin leaves once everything said is acknowledged. To listen only: tail -f /dev/null | chat-client --name NAME"
+                  With stdin or stdout not a terminal, each line of stdin is said and each event is a line on stdout; the end of \
+                  stdin leaves once everything said is acknowledged.\n\
+                  To listen only: tail -f /dev/null | chat-client --name NAME"
 )]
 struct Args {
     /// Address of the server
@@ -40,16 +42,21 @@ struct Args {
     /// Print the events as they came: one JSON object a line
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    observe: ObserveArgs,
+    /// What is logged on stderr: error, warn, info, debug, trace, or a filter such as `info,chat=debug`
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "error",
+        help_heading = "Observation"
+    )]
+    log: String,
+    /// Record every send, receive and local event in this file, one JSON object a line
+    #[arg(long, value_name = "FILE", help_heading = "Observation")]
+    trace: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let mut args: Args = parse("CHAT_CLIENT");
-    // What people should see they are shown; logs are for those who ask.
-    if args.observe.log == "info" {
-        args.observe.log = "error".to_owned();
-    }
+    let args: Args = parse("CHAT_CLIENT");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -63,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    log_to_stderr(&args.observe.log)?;
+    log_to_stderr(&args.log)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !args.json;
     let tracer = tracer(&args)?;
     let mut settings = Settings::new(
@@ -90,7 +97,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn tracer(args: &Args) -> anyhow::Result<Tracer> {
-    let Some(file) = &args.observe.trace else {
+    let Some(file) = &args.trace else {
         return Ok(Tracer::off());
     };
     let name = args.name.as_deref().unwrap_or("client");
@@ -107,6 +114,11 @@ fn explain(error: JoinError, address: &str) -> anyhow::Error {
             .hint
             .clone()
             .unwrap_or_else(|| "try another name or room".to_owned()),
+        JoinError::Connect(ConnectError::Unreachable { source, .. })
+            if source.kind() == std::io::ErrorKind::InvalidInput =>
+        {
+            "an address is HOST:PORT, such as 127.0.0.1:50000".to_owned()
+        }
         JoinError::Connect(_) => format!("is a server running at {address}? `cargo run -p chat` starts one"),
         JoinError::Lost => "try again; the server's log may say more".to_owned(),
     };

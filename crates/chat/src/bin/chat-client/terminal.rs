@@ -56,7 +56,9 @@ impl Drop for Terminal {
 
 pub(super) async fn run(settings: Settings, has_name: bool) -> anyhow::Result<()> {
     let terminal = Arc::new(Terminal::remember());
-    let (chat, notices, joined) = join(settings, has_name).await?;
+    let Some((chat, notices, joined)) = join(settings, has_name).await? else {
+        return Ok(());
+    };
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let mut view = View::new(colours, &joined.room);
@@ -102,17 +104,20 @@ pub(super) async fn run(settings: Settings, has_name: bool) -> anyhow::Result<()
     }
 }
 
-/// Asks for what is missing until the server lets us in.
+/// Asks for what is missing until the server lets us in; nothing when the answer is to leave.
 async fn join(
     mut settings: Settings,
     has_name: bool,
-) -> anyhow::Result<(Chat, mpsc::Receiver<Notice>, Joined)> {
+) -> anyhow::Result<Option<(Chat, mpsc::Receiver<Notice>, Joined)>> {
     if !has_name {
-        settings.name = ask("Welcome! Please type your user name: ")?;
+        let Some(name) = ask("Welcome! Please type your user name: ")? else {
+            return Ok(None);
+        };
+        settings.name = name;
     }
     for _ in 1..ATTEMPTS_MAX {
         let error = match connect(settings.clone()).await {
-            Ok(joined) => return Ok(joined),
+            Ok(joined) => return Ok(Some(joined)),
             Err(JoinError::Refused(error)) => error,
             Err(error) => return Err(super::explain(error, &settings.dialer.to_string())),
         };
@@ -126,17 +131,22 @@ async fn join(
             settings.password = Some(password);
         } else if is(&[NAME_TAKEN, INVALID_NAME]) {
             writeln!(std::io::stdout(), "{told}")?;
-            settings.name = ask("Please type another user name: ")?;
+            let Some(name) = ask("Please type another user name: ")? else {
+                return Ok(None);
+            };
+            settings.name = name;
         } else {
             return Err(super::explain(JoinError::Refused(error), ""));
         }
     }
-    connect(settings.clone())
+    let joined = connect(settings.clone())
         .await
-        .map_err(|error| super::explain(error, &settings.dialer.to_string()))
+        .map_err(|error| super::explain(error, &settings.dialer.to_string()))?;
+    Ok(Some(joined))
 }
 
-fn ask(question: &str) -> anyhow::Result<String> {
+/// The name that a person answers with; nothing when the answer is to leave.
+fn ask(question: &str) -> anyhow::Result<Option<String>> {
     let mut stdout = std::io::stdout().lock();
     write!(stdout, "{question}")?;
     stdout.flush()?;
@@ -147,7 +157,8 @@ fn ask(question: &str) -> anyhow::Result<String> {
             "give one with --name NAME",
         ));
     }
-    Ok(answer.trim().to_owned())
+    let answer = answer.trim();
+    Ok((!matches!(answer, "sair" | "/quit")).then(|| answer.to_owned()))
 }
 
 fn greet(joined: &Joined) -> std::io::Result<()> {
