@@ -9,6 +9,8 @@
 
 mod follow;
 mod kept;
+mod operations;
+mod traced;
 mod traces;
 
 use std::collections::VecDeque;
@@ -19,19 +21,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lamport::Clock;
 use proto::net::{Connection, Turn};
-use proto::{
-    Code, FrameError, IdField, LineWriter, OpenRequest, Refusal, StampField, Text, WireError, codes,
-};
-use serde::Deserialize;
+use proto::{Code, FrameError, LineWriter, Refusal, WireError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::driver::link::ClientPort;
-use crate::group::{Event, Group, Handle, SendError};
+use crate::group::{Event, Group, Handle};
 use crate::group_file::Members;
 use crate::limits::WATCH_CHUNK_BYTES;
 use crate::members::MemberSet;
 use kept::Kept;
+use operations::Request;
 use traces::Traces;
 
 /// The message to go on after is not kept, or never was.
@@ -62,32 +62,6 @@ struct Attached {
     /// The members whose events it follows, and the tasks that tell them; they end with the connection.
     follows: MemberSet,
     tasks: JoinSet<()>,
-}
-
-#[derive(Deserialize)]
-struct Request<'a> {
-    #[serde(default)]
-    lamport: StampField,
-    #[serde(default)]
-    id: IdField,
-    #[serde(borrow)]
-    op: Option<Text<'a>>,
-    #[serde(borrow)]
-    data: Option<Text<'a>>,
-    #[serde(borrow)]
-    since: Option<Text<'a>>,
-    #[serde(borrow)]
-    member: Option<Text<'a>>,
-}
-
-impl OpenRequest for Request<'_> {
-    fn lamport(&self) -> StampField {
-        self.lamport
-    }
-
-    fn id(&self) -> IdField {
-        self.id
-    }
 }
 
 impl Clients {
@@ -263,7 +237,7 @@ impl Clients {
         }
         let id = request.id.get().unwrap_or(0);
         let mut reply = Vec::new();
-        match self.do_it(connection, &request, id, attached, &mut reply).await {
+        match self.perform(connection, &request, id, attached, &mut reply).await {
             Ok(()) => {
                 let _ = connection.outbox().push_reply(reply.into());
                 true
@@ -271,99 +245,12 @@ impl Clients {
             Err(error) => connection.refuse(self.tick(), &Refusal::of(&request, error)),
         }
     }
-
-    async fn do_it(
-        self: &Arc<Self>,
-        connection: &mut Connection,
-        request: &Request<'_>,
-        id: u64,
-        attached: &mut Attached,
-        reply: &mut Vec<u8>,
-    ) -> Result<(), WireError> {
-        let missing = |field| WireError::new(codes::MISSING_FIELD, format!("the field {field} is missing"));
-        let op = request.op.as_ref().ok_or_else(|| missing("op"))?;
-        let ended = || WireError::new(codes::SHUTTING_DOWN, "this peer is leaving the group");
-        match &*op.0 {
-            "multicast" => {
-                let data = request.data.as_ref().ok_or_else(|| missing("data"))?;
-                let sent = connection
-                    .write_while(self.handle.send(&data.0))
-                    .await
-                    .map_err(|_| ended())?;
-                let sent = sent.map_err(|error| match error {
-                    SendError::Left => ended(),
-                    SendError::TooLong(_) => WireError::new(codes::INVALID_FIELD, error.to_string()),
-                    SendError::Refused => WireError::new(NOT_SENT, error.to_string()),
-                })?;
-                let name = format!("{}/{}/{}", self.handle.id(), sent.incarnation, sent.sequence);
-                LineWriter::ok(reply, self.tick(), id)
-                    .text("message", &name)
-                    .number("stamp", sent.stamp)
-                    .end();
-            }
-            "watch" => {
-                let at = self.kept().after(request.since.as_ref().map(|since| &*since.0))?;
-                attached.cursor = Some(at);
-                LineWriter::ok(reply, self.tick(), id)
-                    .text("process", self.handle.id().as_str())
-                    .number("incarnation", self.incarnation)
-                    .text("order", self.order)
-                    .end();
-            }
-            "trace" => {
-                let member = self.follow(request, connection.outbox(), attached)?;
-                let line = LineWriter::ok(reply, self.tick(), id);
-                let line = line.text("process", self.members.id(member).as_str());
-                // Of another member's life its own events tell.
-                let line = match self.members.id(member) == self.handle.id() {
-                    true => line.number("incarnation", self.incarnation),
-                    false => line,
-                };
-                line.text("order", self.order).end();
-            }
-            "status" => {
-                let status = self.handle.status().await.ok_or_else(ended)?;
-                let line = LineWriter::ok(reply, self.tick(), id);
-                let watchers = self.told.receiver_count() as u64;
-                write_status(line, &status, watchers);
-            }
-            "members" => {
-                let status = self.handle.status().await.ok_or_else(ended)?;
-                LineWriter::ok(reply, self.tick(), id)
-                    .value("members", &status.members)
-                    .end();
-            }
-            _ => {
-                let error = WireError::new(codes::UNKNOWN_OPERATION, "a peer has no such operation");
-                return Err(error.with_hint("a peer knows multicast, watch, trace, status and members"));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The wall clock, in microseconds since the Unix epoch.
 fn wall_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_micros() as u64)
-}
-
-fn write_status(line: LineWriter<'_>, status: &crate::client::Status, watchers: u64) {
-    line.text("process", &status.process)
-        .text("order", status.order.as_deref().unwrap_or_default())
-        .number("incarnation", status.incarnation.unwrap_or(0))
-        .number("lamport", status.lamport.unwrap_or(0))
-        .number("sent", status.sent.unwrap_or(0))
-        .number("delivered", status.delivered.unwrap_or(0))
-        .number("undelivered", status.undelivered.unwrap_or(0))
-        .number("retained", status.retained.unwrap_or(0))
-        .number("retained_bytes", status.retained_bytes.unwrap_or(0))
-        .number("duplicates", status.duplicates.unwrap_or(0))
-        .number("watchers", watchers)
-        .value("frames", &status.frames)
-        .value("waiting", &status.waiting)
-        .value("members", &status.members)
-        .end();
 }
 
 /// What the links see of [`Clients`].
