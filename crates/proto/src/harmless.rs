@@ -5,6 +5,9 @@
 
 use std::fmt::{self, Write as _};
 
+/// Bytes of a text looked at together.
+const BLOCK: usize = 32;
+
 /// Whether `c` must never reach a terminal raw: control characters (C0, DEL, C1), the bidirectional controls that
 /// reorder what is shown around them (Unicode TR 36, and "Trojan Source", CVE-2021-42574), line and paragraph
 /// separators, and the zero-width characters that make two texts look alike, except the joiners that scripts and
@@ -70,11 +73,18 @@ pub(crate) fn write_json_text(line: &mut Vec<u8>, text: &str) {
 /// Where the first byte stands with which an escape may begin. Nearly all texts have none, so blocks are looked at as a whole.
 fn first_to_look_at(bytes: &[u8]) -> Option<usize> {
     let looks = |byte: &u8| NEEDS_A_LOOK[usize::from(*byte)];
-    let clean = bytes
-        .chunks_exact(8)
-        .take_while(|block| !block.iter().fold(false, |any, byte| any | looks(byte)));
-    let start = clean.count() * 8;
-    bytes[start..].iter().position(looks).map(|at| start + at)
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for (n, block) in blocks.iter().enumerate() {
+        // Comparisons only and no early exit: so the compiler looks at all bytes of the block at once.
+        let is_plain = |byte: u8| (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
+        if !block.iter().fold(true, |all, byte| all & is_plain(*byte))
+            && let Some(at) = block.iter().position(looks)
+        {
+            return Some(n * BLOCK + at);
+        }
+    }
+    let at = rest.iter().position(looks)?;
+    Some(bytes.len() - rest.len() + at)
 }
 
 /// Whether a character that starts with this byte may have to be escaped: what JSON demands, and the leading bytes of
@@ -122,6 +132,21 @@ mod tests {
             let json = json_text(&text);
             assert!(!json.contains(is_harmful), "{json:?}");
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_needs_a_look_is_found_wherever_its_block_ends() {
+        for length in 0..3 * BLOCK {
+            let mut text = vec![b'x'; length];
+            assert_eq!(first_to_look_at(&text), None);
+            for at in 0..length {
+                for byte in (0..=u8::MAX).filter(|byte| NEEDS_A_LOOK[usize::from(*byte)]) {
+                    text[at] = byte;
+                    assert_eq!(first_to_look_at(&text), Some(at), "{byte} in {length}");
+                }
+                text[at] = b'x';
+            }
         }
     }
 

@@ -35,6 +35,20 @@ impl<'b> LineWriter<'b> {
         writer
     }
 
+    /// Begins an event that has its first fields in common with others: `fields` is what stands in their lines between the stamp
+    /// and the next field.
+    ///
+    /// ```
+    /// let mut line = Vec::new();
+    /// proto::LineWriter::event_with(&mut line, 7, br#","event":"said","room":"lobby""#).number("seq", 41).end();
+    /// assert_eq!(line, b"{\"lamport\":7,\"event\":\"said\",\"room\":\"lobby\",\"seq\":41}\n");
+    /// ```
+    pub fn event_with(line: &'b mut Vec<u8>, lamport: u64, fields: &[u8]) -> Self {
+        let writer = Self::stamped(line, lamport);
+        writer.line.extend_from_slice(fields);
+        writer
+    }
+
     /// Begins the reply to request `id` that says it went well; the fields that follow are its result.
     pub fn ok(line: &'b mut Vec<u8>, lamport: u64, id: u64) -> Self {
         let mut writer = Self::stamped(line, lamport).number("id", id);

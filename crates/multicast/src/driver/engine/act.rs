@@ -8,7 +8,7 @@ use super::Engine;
 use super::store::Due;
 use crate::core::Output;
 use crate::core::frame::{Frame, Message};
-use crate::driver::{refusal, wire};
+use crate::driver::refusal;
 use crate::group::{Delivery, Event};
 use crate::members::{Member, MemberSet};
 
@@ -170,6 +170,6 @@ impl Engine {
         } else {
             self.frames.control_sent += sent;
         }
-        wire::write(&mut self.lines, frame, &self.members);
+        self.writer.write(&mut self.lines, frame, &self.members);
     }
 }

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use super::handshake::order_word;
 use super::inbox::Inbox;
 use super::node::Afterwards;
-use super::refusal;
+use super::{refusal, wire};
 use crate::client::Frames;
 use crate::core::frame::Frame;
 use crate::core::{Input, Order, Output, Peer};
@@ -88,6 +88,7 @@ pub(crate) struct Engine {
     awaited: Option<u64>,
     outputs: Vec<Output>,
     events: Vec<Event>,
+    writer: wire::Writer,
     /// Lines not yet given to the links, all to the same members.
     lines: Vec<u8>,
     lines_to: MemberSet,
@@ -123,6 +124,7 @@ impl Engine {
             awaited: None,
             outputs: Vec::new(),
             events: Vec::new(),
+            writer: wire::Writer::default(),
             lines: Vec::new(),
             lines_to: MemberSet::EMPTY,
             written: MemberSet::EMPTY,

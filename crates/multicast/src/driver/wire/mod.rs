@@ -10,15 +10,17 @@
 
 mod message;
 mod upkeep;
+mod write;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proto::{LineWriter, StampField, WireError, codes};
+use proto::{StampField, WireError, codes};
 use serde::Deserialize;
 
-use self::upkeep::{StatusLine, Triple, WelcomeLine, stream_id, triple};
+use self::upkeep::{StatusLine, Triple, WelcomeLine, stream_id};
+pub(crate) use self::write::Writer;
 use super::handshake::NOT_A_MEMBER;
 use crate::core::frame::{Frame, Message, MessageId, Promise, StreamId};
 use crate::group_file::Members;
@@ -34,41 +36,6 @@ fn invalid(what: &str) -> WireError {
     let message =
         format!("a {what} names a member by a number that the group does not have, or is out of range");
     WireError::new(codes::INVALID_FIELD, message).with_hint(HINT)
-}
-
-/// Writes a frame as a line.
-pub(crate) fn write(line: &mut Vec<u8>, frame: &Frame, members: &Members) {
-    match frame {
-        Frame::Data(message) => {
-            let writer = LineWriter::event(line, message.stamp, "message")
-                .text("from", members.id(message.id.stream.origin).as_str())
-                .number("incarnation", message.id.stream.incarnation)
-                .number("sequence", message.id.sequence);
-            let writer = match &message.after {
-                Some(after) => writer.value("after", &after.iter().map(triple).collect::<Vec<_>>()),
-                None => writer,
-            };
-            // Payloads enter as text, here or at their sender's.
-            match std::str::from_utf8(&message.data) {
-                Ok(data) => writer.text("data", data).end(),
-                Err(_) => writer.text("data", &String::from_utf8_lossy(&message.data)).end(),
-            }
-        }
-        Frame::Promise(promise) => LineWriter::upkeep(line)
-            .text("event", "promise")
-            .number("incarnation", promise.incarnation)
-            .number("clock", promise.clock)
-            .number("sent", promise.sent)
-            .end(),
-        Frame::Status(status) => LineWriter::upkeep(line)
-            .text("event", "status")
-            .value("status", &StatusLine::from(&**status))
-            .end(),
-        Frame::Welcome(welcome) => LineWriter::upkeep(line)
-            .text("event", "welcome")
-            .value("welcome", &WelcomeLine::from(&**welcome))
-            .end(),
-    }
 }
 
 /// Reads the lines of one link.
@@ -192,7 +159,7 @@ mod tests {
     fn check(frame: Frame) {
         let members = Members::builtin();
         let mut line = Vec::new();
-        write(&mut line, &frame, &members);
+        Writer::default().write(&mut line, &frame, &members);
         assert_eq!(line.pop(), Some(b'\n'));
         let mut reader = Reader::default();
         // The second time it is familiar.
