@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
+use lamport::ProcessId;
+use lamport::trace::{Event, Service, Tracer};
 
 /// P1 sends, P2 and P3 receive; one file per process.
 fn traces(dir: &Path, p3_receives_at: u64) -> Vec<PathBuf> {
@@ -136,4 +138,35 @@ fn every_view_shows_the_run() {
     assert!(check(&["stats"], &files, 0).0.contains("2 messages took p50"));
     let rules = check(&["rules"], &[], 0).0;
     assert_eq!(rules.lines().count(), lamport::check::Rule::ALL.len());
+}
+
+/// A rush of events is recorded in short lines; whoever wants to read them gets them in full.
+#[test]
+fn short_lines_are_checked_shown_and_exported_in_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p1.trace.jsonl");
+    let tracer = Tracer::to_file(&path, ProcessId::new("P1").unwrap(), Service::Other).unwrap();
+    let mut batch = tracer.batched();
+    for time in (1..=50).chain([50]) {
+        batch.record(time, &Event::send("hello", &[]));
+    }
+    batch.end_batch();
+    tracer.close().unwrap();
+    assert!(std::fs::read_to_string(&path).unwrap().contains("\n[0,1,0,1]\n"));
+
+    let files = [path.clone()];
+    let (stdout, _) = check(&["check"], &files, 1);
+    assert!(
+        stdout.contains(r#""lamport":50,"kind":"send","message":"P1@50","label":"hello""#),
+        "{stdout}"
+    );
+    let (lines, _) = check(&["export", "lines"], &files, 0);
+    assert_eq!(lines.lines().count(), 52);
+    let full =
+        |line: &str| line.starts_with(r#"{"process":"P1","lamport":"#) || line.starts_with(r#"{"closed":"#);
+    assert!(lines.lines().all(full), "{lines}");
+
+    std::fs::write(&path, &lines).unwrap();
+    let (again, _) = check(&["export", "lines"], &files, 0);
+    assert_eq!(again, lines);
 }

@@ -130,12 +130,9 @@ impl<'a> Merge<'a> {
         while let Some(Reverse((_, source))) = self.heads.pop() {
             // A source goes on as long as it has the smallest time, without passing through the heap.
             loop {
-                let input = &self.sources[source as usize];
-                let place = Place::new(source, input.reader.line_number());
-                let record = input
-                    .reader
-                    .record()
-                    .map_err(|error| self.read_error(source, error))?;
+                let Input { name, reader, .. } = &mut self.sources[source as usize];
+                let place = Place::new(source, reader.line_number());
+                let record = reader.record().map_err(|error| read_error(name, error))?;
                 if let Err(error) = each(place, record) {
                     return Ok(Err(error));
                 }
@@ -194,15 +191,15 @@ impl<'a> Merge<'a> {
         input.time = input.reader.time().unwrap_or(input.time);
         match more {
             Err(error) if matches!(error.problem, ReadProblem::CutOff) => Ok(false),
-            more => more.map_err(|error| self.read_error(source, error)),
+            more => more.map_err(|error| read_error(&input.name, error)),
         }
     }
+}
 
-    fn read_error(&self, source: u32, error: ReadError) -> MergeError {
-        MergeError::Read {
-            name: self.name(source).to_owned(),
-            error,
-        }
+fn read_error(name: &str, error: ReadError) -> MergeError {
+    MergeError::Read {
+        name: name.to_owned(),
+        error,
     }
 }
 

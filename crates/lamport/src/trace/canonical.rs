@@ -13,7 +13,12 @@ pub(super) fn parse(line: &[u8]) -> Option<TraceEvent<'_>> {
         return None;
     }
     let mut rest = Rest(std::str::from_utf8(line).ok()?);
-    rest.eat("{\"process\":\"")?;
+    rest.eat("{\"")?;
+    if rest.eat("as\":").is_some() {
+        rest.number()?;
+        rest.eat(",\"")?;
+    }
+    rest.eat("process\":\"")?;
     let process = rest.text()?.into();
     rest.eat(",\"lamport\":")?;
     let lamport = rest.number()?;
@@ -153,7 +158,7 @@ mod tests {
                     line[at] = byte;
                 }
                 if let Some(quick) = parse(&line) {
-                    let general = crate::trace::reader::general(&line).map_err(|error| error.to_string());
+                    let general = crate::trace::general::parse(&line).map_err(|error| error.to_string());
                     prop_assert_eq!(general, Ok(crate::trace::Record::Event(quick)), "{}", String::from_utf8_lossy(&line));
                 }
             }

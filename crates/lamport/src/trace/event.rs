@@ -176,6 +176,24 @@ impl TraceEvent<'_> {
             .map(|(_, value)| value)
     }
 
+    /// The same event with the texts of this one.
+    pub(super) fn borrowed(&self) -> TraceEvent<'_> {
+        TraceEvent {
+            process: Cow::Borrowed(&self.process),
+            lamport: self.lamport,
+            kind: self.kind,
+            message: self.message.as_deref().map(Cow::Borrowed),
+            label: Cow::Borrowed(&self.label),
+            at_us: self.at_us,
+            service: self.service,
+            facts: self
+                .facts
+                .iter()
+                .map(|(key, value)| (Cow::Borrowed(&**key), value.borrowed()))
+                .collect(),
+        }
+    }
+
     /// The same event with texts of its own.
     #[must_use]
     pub fn into_owned(self) -> TraceEvent<'static> {

@@ -48,6 +48,8 @@
 //! | a member delivers, its own messages too (the receive, or a local event later) | [`ACT`] = [`DELIVER`], [`ORIGIN`], [`INCARNATION`], [`SEQUENCE`] |
 //! | a member is told what it will never get | [`ACT`] = [`MISS`], [`ORIGIN`], [`INCARNATION`], [`SEQUENCE`] (first), [`THROUGH`] (last) |
 //!
+//! The text of a message is the label of its send only; views show it at the deliveries too.
+//!
 //! A send may at once be the delivery of the member's own message: then [`ACT`] = [`BROADCAST`] and [`DELIVERED`] = 1.
 //! Relays and repetitions of a message are no events: they do not move the clock.
 
@@ -154,6 +156,14 @@ impl Value<'_> {
         match self {
             Self::Text(_) => None,
             Self::Integer(number) => Some(*number),
+        }
+    }
+
+    /// The same value with the text of this one.
+    pub(super) fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Integer(number) => Value::Integer(*number),
         }
     }
 

@@ -8,7 +8,7 @@ use super::limits::LABEL_BYTES_MAX;
 pub(super) struct Frame {
     /// The process's name as it stands inside a JSON string.
     process: Vec<u8>,
-    /// From the opening brace to just before the Lamport time.
+    /// From the process to just before the Lamport time.
     head: Vec<u8>,
     /// From after the wall time to just before the facts.
     service: Vec<u8>,
@@ -18,7 +18,7 @@ impl Frame {
     pub(super) fn new(process: &str, service: &str) -> Self {
         let mut escaped = Vec::new();
         escape(&mut escaped, process);
-        let mut head = b"{\"process\":\"".to_vec();
+        let mut head = b"\"process\":\"".to_vec();
         head.extend_from_slice(&escaped);
         head.extend_from_slice(b"\",\"lamport\":");
         let mut tail = b",\"service\":\"".to_vec();
@@ -31,15 +31,30 @@ impl Frame {
         }
     }
 
-    /// Appends the event as a line with its newline.
-    pub(super) fn write(&self, out: &mut Vec<u8>, lamport: u64, at_us: u64, event: &Event<'_>) {
+    /// Appends the event as a line with its newline, one that gives itself a number if there is one.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        number: Option<u32>,
+        lamport: u64,
+        at_us: u64,
+        event: &Event<'_>,
+    ) {
+        out.push(b'{');
+        if let Some(number) = number {
+            out.extend_from_slice(b"\"as\":");
+            integer(out, number);
+            out.push(b',');
+        }
         out.extend_from_slice(&self.head);
         integer(out, lamport);
         out.extend_from_slice(b",\"kind\":\"");
         out.extend_from_slice(event.kind.as_str().as_bytes());
         self.message(out, lamport, event.message);
         out.extend_from_slice(b"\",\"label\":\"");
-        label(out, event.label);
+        let (label, cut) = shown(event.label);
+        escape(out, label);
+        out.extend_from_slice(cut.as_bytes());
         out.extend_from_slice(b"\",\"at_us\":");
         integer(out, at_us);
         out.extend_from_slice(&self.service);
@@ -84,7 +99,7 @@ impl TraceEvent<'_> {
             message,
             facts: &self.facts,
         };
-        Frame::new(&self.process, self.service.as_str()).write(out, self.lamport, self.at_us, &event);
+        Frame::new(&self.process, self.service.as_str()).write(out, None, self.lamport, self.at_us, &event);
     }
 }
 
@@ -135,26 +150,28 @@ fn facts(out: &mut Vec<u8>, facts: &[Fact<'_>]) {
     out.extend_from_slice(b"}]");
 }
 
-fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
+pub(super) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn label(out: &mut Vec<u8>, text: &str) {
-    if text.len() <= LABEL_BYTES_MAX {
-        return escape(out, text);
+/// As much of a label as is shown, and the mark that stands for the rest.
+pub(super) fn shown(label: &str) -> (&str, &'static str) {
+    const CUT: &str = "…";
+    if label.len() <= LABEL_BYTES_MAX {
+        return (label, "");
     }
-    let end = text.floor_char_boundary(LABEL_BYTES_MAX - '…'.len_utf8());
-    escape(out, &text[..end]);
-    out.extend_from_slice("…".as_bytes());
+    (
+        &label[..label.floor_char_boundary(LABEL_BYTES_MAX - CUT.len())],
+        CUT,
+    )
 }
 
 /// Appends the text as it stands inside a JSON string. Besides what JSON asks for, everything that could act on a
 /// terminal or turn the direction of a line is escaped, so that a trace may be shown with `cat`.
-fn escape(out: &mut Vec<u8>, text: &str) {
-    if text
-        .bytes()
-        .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
-    {
+pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
+    // All of it is looked at, since that goes many bytes at a time.
+    let odd = |byte: u8| !matches!(byte, b' '..=b'~') | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |any, byte| any | odd(byte)) {
         return out.extend_from_slice(text.as_bytes());
     }
     for c in text.chars() {
@@ -186,7 +203,7 @@ mod tests {
 
     fn check(event: &Event<'_>, expected: &str) {
         let mut out = Vec::new();
-        Frame::new("chat", "chat").write(&mut out, 7, 1000, event);
+        Frame::new("chat", "chat").write(&mut out, None, 7, 1000, event);
         assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\n"));
     }
 
@@ -233,9 +250,9 @@ mod tests {
 
     #[test]
     fn a_long_label_is_cut_between_characters() {
-        let mut out = Vec::new();
-        label(&mut out, &"é".repeat(100));
-        let cut = String::from_utf8(out).unwrap();
-        assert!(cut.len() <= LABEL_BYTES_MAX && cut.ends_with("é…"), "{cut}");
+        let text = "é".repeat(100);
+        let (label, cut) = shown(&text);
+        assert!(label.len() + cut.len() <= LABEL_BYTES_MAX);
+        assert!(label.ends_with('é') && cut == "…");
     }
 }

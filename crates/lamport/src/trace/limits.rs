@@ -13,8 +13,8 @@ pub const LABEL_BYTES_MAX: usize = 128;
 /// small enough to stay in the cache.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Bytes that may wait for the disk; what happens beyond is dropped and counted. Some 170,000 events: a disk that
-/// stalls for a sixth of a second at a million events a second loses none.
+/// Bytes that may wait for the disk; what happens beyond is dropped and counted. Some 170,000 full lines
+/// or a million short ones: a disk that stalls for a second at a million events a second loses none.
 pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Empty chunks kept for the next burst.
@@ -23,3 +23,16 @@ pub(super) const SPARE_CHUNKS_MAX: usize = 8;
 /// How long the first event of a batch may wait for others to be written with it: invisible to someone who follows
 /// the file, and at most a hundred wake-ups of the writer a second.
 pub(super) const LINGER: Duration = Duration::from_millis(10);
+
+/// How close together two events of a sort must be for the second to be told by its changes, in microseconds. A person
+/// never comes so close, so what people do stands in full lines.
+pub(super) const TOGETHER_US: u64 = 10_000;
+
+/// How long a number is used before it is given anew, in microseconds: what one unreadable line takes with it.
+pub(super) const NUMBERED_US: u64 = 1_000_000;
+
+/// Sorts of events that one writer knows: about twice as many as a service has in a rush.
+pub(super) const SORTS_MAX: usize = 10;
+
+/// Numbers in one file, from 0. Who finds none left writes full lines.
+pub(super) const NUMBERS_MAX: usize = 1000;

@@ -1,19 +1,13 @@
 //! Reading a trace back, record by record, in bounded memory.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-
-use super::canonical;
-use super::event::{Kind, Record, Service, Summary, TraceEvent};
-use super::facts::{Fact, Value};
+use super::event::Record;
 use super::limits::LINE_BYTES_MAX;
+use super::short::Memory;
+use super::{canonical, general};
 use crate::clock::TIME_MAX;
 use crate::process::{self, ProcessIdError};
 
@@ -27,6 +21,11 @@ pub struct Reader<R> {
     line: Vec<u8>,
     line_number: u64,
     bytes: u64,
+    memory: Memory,
+    /// The number of the event on the line, if it is one that is remembered.
+    number: Option<usize>,
+    /// The line could not be read.
+    unreadable: bool,
 }
 
 /// A line that is no record.
@@ -67,6 +66,14 @@ pub enum ReadProblem {
     /// The kind is not one of the three.
     #[error("an event is a send, a receive or local, not {0:?}")]
     Kind(String),
+    /// A short line follows no line with its number.
+    #[error(
+        "no line before it has the number {0}; hint: a trace with short lines is read whole, from its beginning"
+    )]
+    Number(u64),
+    /// A short line does not fit the event that it follows.
+    #[error("a short line that does not fit the one before it; hint: is a line of the trace missing?")]
+    Unfit,
 }
 
 impl Reader<BufReader<File>> {
@@ -88,6 +95,9 @@ impl<R: BufRead> Reader<R> {
             line: Vec::new(),
             line_number: 0,
             bytes: 0,
+            memory: Memory::default(),
+            number: None,
+            unreadable: false,
         }
     }
 
@@ -116,35 +126,68 @@ impl<R: BufRead> Reader<R> {
 
     /// Goes to the next line that is not blank; false at the end.
     pub(crate) fn advance(&mut self) -> Result<bool, ReadError> {
+        if std::mem::take(&mut self.unreadable) {
+            // It may have been one that later lines refer to.
+            self.memory.clear();
+        }
         loop {
             self.line_number += 1;
-            match self.next_line() {
+            let next = match self.next_line() {
                 Ok(false) => {
                     self.line_number -= 1;
                     return Ok(false);
                 }
-                Ok(true) if self.line.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(true) => return Ok(true),
-                Err(problem) => {
-                    return Err(ReadError {
-                        line: self.line_number,
-                        problem,
-                    });
+                Ok(true) if self.line.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(true) => self.remember(),
+                Err(problem) => Err(problem),
+            };
+            return next.map(|()| true).map_err(|problem| {
+                self.unreadable = true;
+                ReadError {
+                    line: self.line_number,
+                    problem,
                 }
-            }
+            });
         }
     }
 
     /// The record on the line that `advance` went to.
-    pub(crate) fn record(&self) -> Result<Record<'_>, ReadError> {
-        parse(&self.line).map_err(|problem| ReadError {
-            line: self.line_number,
-            problem,
-        })
+    pub(crate) fn record(&mut self) -> Result<Record<'_>, ReadError> {
+        if let Some(event) = self.number.and_then(|number| self.memory.event(number)) {
+            return Ok(Record::Event(event.borrowed()));
+        }
+        match parse(&self.line) {
+            Ok(record) => Ok(record),
+            Err(problem) => {
+                self.unreadable = true;
+                Err(ReadError {
+                    line: self.line_number,
+                    problem,
+                })
+            }
+        }
+    }
+
+    /// Keeps the event on the line in mind if others are told by what is new against it.
+    fn remember(&mut self) -> Result<(), ReadProblem> {
+        self.number = None;
+        if self.line.first() == Some(&b'[') {
+            self.number = Some(self.memory.take(&self.line)?);
+        } else if let Some(number) = number(&self.line) {
+            let Record::Event(event) = parse(&self.line)? else {
+                return Ok(());
+            };
+            self.memory.keep(number, event.into_owned())?;
+            self.number = Some(number);
+        }
+        Ok(())
     }
 
     /// The Lamport time on that line, found without parsing the rest; `None` if it is no event as we write it.
     pub(crate) fn time(&self) -> Option<u64> {
+        if let Some(event) = self.number.and_then(|number| self.memory.event(number)) {
+            return Some(event.lamport);
+        }
         const KEY: &[u8] = b"\",\"lamport\":";
         // In our own lines the time stands right after the process.
         let head = &self.line[..self
@@ -198,9 +241,16 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
+/// The number that a full line gives itself.
+fn number(line: &[u8]) -> Option<usize> {
+    let rest = line.strip_prefix(b"{\"as\":")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+}
+
 fn parse(line: &[u8]) -> Result<Record<'_>, ReadProblem> {
     let Some(event) = canonical::parse(line) else {
-        return general(line);
+        return general::parse(line);
     };
     process::validate(&event.process)?;
     if event.lamport > TIME_MAX {
@@ -209,179 +259,12 @@ fn parse(line: &[u8]) -> Result<Record<'_>, ReadProblem> {
     Ok(Record::Event(event))
 }
 
-/// Any JSON of the form of a record.
-pub(super) fn general(line: &[u8]) -> Result<Record<'_>, ReadProblem> {
-    let raw: Raw<'_> = serde_json::from_slice(line)?;
-    if raw.closed == Some(true) {
-        return Ok(Record::Closed(Summary {
-            written: raw.written.unwrap_or_default(),
-            dropped: raw.dropped.unwrap_or_default(),
-        }));
-    }
-    if let (Some(count), None) = (raw.dropped, &raw.process) {
-        return Ok(Record::Dropped(count));
-    }
-    let process = raw.process.ok_or(ReadProblem::Missing("process"))?.0;
-    process::validate(&process)?;
-    let lamport = raw.lamport.ok_or(ReadProblem::Missing("lamport"))?;
-    if lamport > TIME_MAX {
-        return Err(ReadProblem::Time(lamport));
-    }
-    let kind = raw.kind.ok_or(ReadProblem::Missing("kind"))?.0;
-    Ok(Record::Event(TraceEvent {
-        process,
-        lamport,
-        kind: Kind::from_word(&kind).ok_or_else(|| ReadProblem::Kind(kind.into_owned()))?,
-        message: raw.message.map(|text| text.0),
-        label: raw.label.unwrap_or_default().0,
-        at_us: raw.at_us.unwrap_or_default(),
-        service: raw
-            .service
-            .map_or(Service::Other, |word| Service::from_word(&word.0)),
-        facts: raw.facts.0,
-    }))
-}
-
-/// A line as JSON gives it: all keys that any record may have.
-#[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    process: Option<Text<'a>>,
-    lamport: Option<u64>,
-    #[serde(borrow)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    message: Option<Text<'a>>,
-    #[serde(borrow)]
-    label: Option<Text<'a>>,
-    at_us: Option<u64>,
-    #[serde(borrow)]
-    service: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    facts: Facts<'a>,
-    dropped: Option<u64>,
-    closed: Option<bool>,
-    written: Option<u64>,
-}
-
-/// A string borrowed from the line unless it holds an escape. serde borrows a bare `Cow` field, but none in an option.
-#[derive(Default)]
-struct Text<'a>(Cow<'a, str>);
-
-/// The groups of facts, flattened.
-#[derive(Default)]
-struct Facts<'a>(Vec<Fact<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor(PhantomData)).map(Text)
-    }
-}
-
-struct TextVisitor<'a>(PhantomData<&'a str>);
-
-impl<'de: 'a, 'a> Visitor<'de> for TextVisitor<'a> {
-    type Value = Cow<'a, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor(PhantomData))
-    }
-}
-
-struct ValueVisitor<'a>(PhantomData<&'a str>);
-
-impl<'de: 'a, 'a> Visitor<'de> for ValueVisitor<'a> {
-    type Value = Value<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or an integer")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Value::Integer(number))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        i64::try_from(number)
-            .map(Value::Integer)
-            .map_err(|_| E::custom("a fact's number is at most 2^63 - 1"))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Facts<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(FactsVisitor(PhantomData))
-    }
-}
-
-struct FactsVisitor<'a>(PhantomData<&'a str>);
-
-impl<'de: 'a, 'a> Visitor<'de> for FactsVisitor<'a> {
-    type Value = Facts<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut groups: A) -> Result<Self::Value, A::Error> {
-        let mut facts = Vec::new();
-        while groups.next_element_seed(Group(&mut facts))?.is_some() {}
-        Ok(Facts(facts))
-    }
-}
-
-/// Appends the facts of one object.
-struct Group<'f, 'a>(&'f mut Vec<Fact<'a>>);
-
-impl<'de: 'a, 'a> serde::de::DeserializeSeed<'de> for Group<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de: 'a, 'a> Visitor<'de> for Group<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of facts")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Text(key)) = map.next_key()? {
-            self.0.push((key, map.next_value()?));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::trace::facts::{ROOM, SEQ, fact};
+    use crate::trace::{Kind, Service, Summary, TraceEvent};
+    use std::borrow::Cow;
 
     fn read(text: &str) -> Vec<Result<Record<'static>, String>> {
         Reader::new(text.as_bytes())

@@ -192,6 +192,7 @@ impl Run {
         let Ok(()) = outcome;
         run.sort();
         run.match_messages();
+        run.label_receives();
         Ok(run)
     }
 
@@ -224,6 +225,24 @@ impl Run {
             .filter(|(_, event)| event.kind == Kind::Receive)
             .filter_map(|(index, event)| Some((*sends.get(event.message.as_deref()?)?, index)))
             .collect();
+    }
+
+    /// Gives events without a label that of the send: a member's trace has the text of a message only where it is sent.
+    fn label_receives(&mut self) {
+        let sent: HashMap<_, usize> = (self.events.iter().enumerate())
+            .filter(|(_, event)| event.kind == Kind::Send)
+            .filter_map(|(index, event)| Some((event.cast.as_ref()?, index)))
+            .collect();
+        let of_cast = self.events.iter().enumerate().filter_map(|(index, event)| {
+            let is_unnamed = event.label.is_empty() && event.kind == Kind::Local;
+            Some((*sent.get(event.cast.as_ref().filter(|_| is_unnamed)?)?, index))
+        });
+        let pairs: Vec<_> = of_cast.chain(self.arrows.iter().copied()).collect();
+        for (sent, received) in pairs {
+            if self.events[received].label.is_empty() {
+                self.events[received].label = self.events[sent].label.clone();
+            }
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Command {
 pub(crate) enum Export {
     /// A log for ShiViz, with vector clocks; its first line is the regular expression to parse it with
     Shiviz(Shiviz),
+    /// A trace of all, in the order of the stamps, each event a JSON object of its own: for jq, grep and programs
+    Lines(Files),
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,13 @@
 //! Opening the traces, with a progress bar where reading them takes long enough to wonder.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lamport::check::Merge;
-use lamport::trace::LINE_BYTES_MAX;
+use lamport::trace::Reader;
 
 /// From so many bytes on, about half a second of work, a progress bar shows; only ever on a terminal.
 const PROGRESS_BYTES_MIN: u64 = 64 << 20;
@@ -50,24 +50,19 @@ pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<(Merge<'static>, Progres
     Ok((merge, progress))
 }
 
-/// A line of a trace as it stands there, bounded; `None` if it cannot be read again.
+/// The event on a line of a trace, in full; `None` if it cannot be read again.
 pub(crate) fn line(path: &Path, number: u64) -> Option<String> {
-    let mut input = BufReader::new(File::open(path).ok()?);
-    for _ in 1..number {
-        input.skip_until(b'\n').ok()?;
-    }
+    let mut reader = Reader::open(path).ok()?;
     let mut line = Vec::new();
-    std::io::Read::take(input, LINE_BYTES_MAX as u64)
-        .read_until(b'\n', &mut line)
-        .ok()?;
-    let text = String::from_utf8_lossy(&line);
-    // A trace of ours holds nothing that acts on a terminal; somebody else's may.
-    Some(
-        text.trim_end()
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect(),
-    )
+    while let Some(record) = reader.read().ok()? {
+        record.write(&mut line);
+        if reader.line_number() == number {
+            let text = String::from_utf8(line).ok()?;
+            return Some(text.trim_end().to_owned());
+        }
+        line.clear();
+    }
+    None
 }
 
 /// Writes to the file, or to stdout if there is none.

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Diagram(arguments) => show::diagram(&arguments),
         Command::Table(arguments) => show::table(&arguments),
         Command::Export(Export::Shiviz(arguments)) => show::shiviz(&arguments),
+        Command::Export(Export::Lines(arguments)) => show::lines(&arguments),
         Command::Stats(arguments) => show::stats(&arguments),
     };
     match outcome {

@@ -1,6 +1,7 @@
 //! Everything that shows a run: diagram, table, ShiViz's log, figures. All return true: nothing can be broken.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write as _};
 
 use comfy_table::{CellAlignment, presets};
 use lamport::check::Rule;
@@ -55,6 +56,21 @@ pub(crate) fn shiviz(arguments: &Shiviz) -> anyhow::Result<bool> {
         run.events.len(),
         view::SHIVIZ_PATTERN
     );
+    Ok(true)
+}
+
+pub(crate) fn lines(arguments: &Files) -> anyhow::Result<bool> {
+    let (mut merge, progress) = input::open(&arguments.files)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut line = Vec::new();
+    let written = merge.for_each(|_, record| {
+        line.clear();
+        record.write(&mut line);
+        out.write_all(&line)
+    });
+    progress.finish_and_clear();
+    written??;
+    out.flush()?;
     Ok(true)
 }
 

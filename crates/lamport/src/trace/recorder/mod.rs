@@ -1,9 +1,10 @@
 //! EDGE: the one folder of this crate that reads the wall clock, runs a thread and writes a file.
 //!
-//! Events are encoded by whoever records them into a chunk of memory under a short lock ([`queue`]); a thread of its own
-//! takes full chunks away and writes them ([`writer`]). Nobody who records ever waits for the disk: when too much waits
-//! already, the event is dropped and counted, and the file says so itself.
+//! Events are encoded by whoever records them into a chunk of memory under a short lock ([`queue`]), one by one or a batch at a
+//! time ([`batch`]); a thread of its own takes full chunks away and writes them ([`writer`]). Nobody who records ever waits
+//! for the disk: when too much waits already, the event is dropped and counted, and the file says so itself.
 
+mod batch;
 mod queue;
 mod writer;
 
@@ -15,8 +16,11 @@ use std::sync::Arc;
 
 use super::event::{Event, Service, Summary};
 use super::json::Frame;
+use super::short::Context;
 use crate::ProcessId;
 use writer::Recorder;
+
+pub use batch::BatchTracer;
 
 /// Records the events of one process. Cloning is cheap; all clones write to the same place.
 ///
@@ -24,10 +28,8 @@ use writer::Recorder;
 /// One that is on encodes the event under a lock held for some 100 ns and returns; a thread of its own writes. When
 /// more than 32 MiB wait for the disk, events are dropped and counted instead.
 ///
-/// Measured on a shared 4-core machine, events of 186 bytes with three facts: 160 ns an event on one thread (6 million
-/// a second), 300 ns on four threads together; off, less than 1 ns. A million events a second for seconds on end lose
-/// none; at six million the disk falls behind and events are dropped. `cargo bench -p lamport --bench figures` repeats
-/// the measurement.
+/// What it costs is in `docs/benchmarks.md`; `cargo bench -p lamport --bench figures` measures it. Who has many events at
+/// once and is the only one to tell them uses [`batched`](Self::batched), which takes the lock once for all of them.
 ///
 /// The file is complete once [`close`](Tracer::close) has returned, or the last clone is dropped, which waits for the
 /// same. A process that is killed loses the last 10 ms.
@@ -40,7 +42,7 @@ pub struct Tracer {
 struct Source {
     process: ProcessId,
     service: Service,
-    frame: Frame,
+    context: Context,
     recorder: Arc<Recorder>,
 }
 
@@ -96,6 +98,13 @@ impl Tracer {
         }
     }
 
+    /// A tracer for a process whose events all come from one owner, many at a time: it takes no lock and looks at no
+    /// clock for each of them. The process is then to be recorded by that one only.
+    #[must_use]
+    pub fn batched(&self) -> BatchTracer {
+        BatchTracer::new(self.clone())
+    }
+
     /// Whether anything is recorded. Asked before work that only a trace needs.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -116,7 +125,7 @@ impl Tracer {
     pub fn record(&self, time: u64, event: &Event<'_>) {
         if let Some(source) = &self.source {
             let queue = source.recorder.lock();
-            source.recorder.append(queue, &source.frame, time, event);
+            source.recorder.append(queue, &source.context, time, event);
         }
     }
 
@@ -141,7 +150,7 @@ impl Tracer {
         };
         let queue = source.recorder.lock();
         let time = advance()?;
-        source.recorder.append(queue, &source.frame, time, event);
+        source.recorder.append(queue, &source.context, time, event);
         Ok(time)
     }
 
@@ -179,12 +188,15 @@ impl Tracer {
     }
 
     fn with(process: ProcessId, service: Service, recorder: Arc<Recorder>) -> Self {
-        let frame = Frame::new(process.as_str(), service.as_str());
+        let context = Context {
+            source: recorder.add_source(),
+            frame: Frame::new(process.as_str(), service.as_str()),
+        };
         Self {
             source: Some(Arc::new(Source {
                 process,
                 service,
-                frame,
+                context,
                 recorder,
             })),
         }

@@ -5,15 +5,17 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::trace::event::{Event, Record, Summary};
-use crate::trace::json::Frame;
 use crate::trace::limits::{CHUNK_BYTES, LINE_BYTES_MAX, QUEUE_BYTES_MAX, SPARE_CHUNKS_MAX};
+use crate::trace::short::{Context, Numbers, Shortener};
 
 /// The lines that wait. Its lock is held only to append, or to exchange chunks.
-#[derive(Default)]
 pub(super) struct Queue {
-    /// The chunk being filled; grows no further than [`CHUNK_BYTES`] and one line.
+    /// Writes the events that come one by one.
+    shortener: Shortener,
+    /// The chunk being filled; grows no further than [`CHUNK_BYTES`] and one line, or one batch.
     current: Vec<u8>,
     full: VecDeque<Vec<u8>>,
+    full_bytes: usize,
     spare: Vec<Vec<u8>>,
     /// Chunks taken by the writer and not written yet still count against the bound.
     writing_bytes: usize,
@@ -25,6 +27,25 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// An empty one, with what numbers there are in its file.
+    pub(super) const fn new(numbers: Numbers) -> Self {
+        Self {
+            shortener: Shortener::new(numbers),
+            current: Vec::new(),
+            full: VecDeque::new(),
+            full_bytes: 0,
+            spare: Vec::new(),
+            writing_bytes: 0,
+            summary: Summary {
+                written: 0,
+                dropped: 0,
+            },
+            dropped_untold: 0,
+            closing: false,
+            failed: None,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.current.is_empty() && self.full.is_empty()
     }
@@ -35,21 +56,45 @@ impl Queue {
     }
 
     /// Adds an event, or drops and counts it. True if the writer has to be woken.
-    pub(super) fn append(&mut self, frame: &Frame, time: u64, event: &Event<'_>) -> bool {
+    pub(super) fn append(&mut self, from: &Context, time: u64, event: &Event<'_>) -> bool {
         let idle = self.is_empty();
-        if self.closing || self.failed.is_some() || self.waiting_bytes() > QUEUE_BYTES_MAX {
-            self.drop_one();
+        if !self.takes() {
+            self.drop_events(1);
             return false;
         }
         self.tell_dropped();
         let start = self.current.len();
-        frame.write(&mut self.current, time, now_us(), event);
+        self.shortener
+            .write(&mut self.current, from, time, now_us(), event);
         if self.current.len() - start > LINE_BYTES_MAX {
             self.current.truncate(start);
-            self.drop_one();
+            self.shortener.forget();
+            self.drop_events(1);
             return false;
         }
         self.summary.written += 1;
+        self.cut_chunk() || idle
+    }
+
+    /// Adds the lines of a batch and empties it, or drops and counts its events. Whether they are in, and whether the
+    /// writer has to be woken.
+    pub(super) fn append_batch(&mut self, lines: &mut Vec<u8>, events: Summary) -> (bool, bool) {
+        let idle = self.is_empty();
+        let taken = self.takes();
+        if taken {
+            self.tell_dropped();
+            self.current.extend_from_slice(lines);
+            self.summary.written += events.written;
+            self.summary.dropped += events.dropped;
+        } else {
+            self.drop_events(events.written + events.dropped);
+        }
+        lines.clear();
+        (taken, taken && (self.cut_chunk() || idle))
+    }
+
+    /// Puts the chunk away when it is full.
+    fn cut_chunk(&mut self) -> bool {
         let full = self.current.len() >= CHUNK_BYTES;
         if full {
             let next = self
@@ -57,15 +102,17 @@ impl Queue {
                 .pop()
                 .unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES + LINE_BYTES_MAX));
             let chunk = std::mem::replace(&mut self.current, next);
+            self.full_bytes += chunk.len();
             self.full.push_back(chunk);
         }
-        idle || full
+        full
     }
 
     /// Hands out what is to be written now: the full chunks, or what there is.
     pub(super) fn take(&mut self) -> VecDeque<Vec<u8>> {
         self.tell_dropped();
         let mut batch = std::mem::take(&mut self.full);
+        self.full_bytes = 0;
         if batch.is_empty() || self.closing {
             let next = self.spare.pop().unwrap_or_default();
             batch.push_back(std::mem::replace(&mut self.current, next));
@@ -89,16 +136,18 @@ impl Queue {
     pub(super) fn fail(&mut self, error: io::Error) {
         self.failed = Some(error);
         self.full.clear();
+        self.full_bytes = 0;
         self.current = Vec::new();
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.full.len() * CHUNK_BYTES + self.current.len() + self.writing_bytes
+    fn takes(&self) -> bool {
+        let waiting = self.full_bytes + self.current.len() + self.writing_bytes;
+        !self.closing && self.failed.is_none() && waiting <= QUEUE_BYTES_MAX
     }
 
-    fn drop_one(&mut self) {
-        self.summary.dropped += 1;
-        self.dropped_untold += 1;
+    fn drop_events(&mut self, count: u64) {
+        self.summary.dropped += count;
+        self.dropped_untold += count;
     }
 
     /// Puts a `dropped` record where events are missing.
@@ -110,7 +159,8 @@ impl Queue {
     }
 }
 
-fn now_us() -> u64 {
+/// The wall clock, in microseconds since the Unix epoch.
+pub(super) fn now_us() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
 }

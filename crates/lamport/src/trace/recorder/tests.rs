@@ -91,11 +91,12 @@ fn a_stalled_disk_costs_events_but_no_time_and_the_file_tells() {
     let sink = Sink::default();
     let tracer = sink.tracer();
     let stall = sink.gate.lock().unwrap();
-    let label = "x".repeat(100);
+    // Never the label before, so that no line is short.
+    let labels = ["x".repeat(100), "y".repeat(100)];
     let mut told = 0;
     while tracer.summary().dropped < 10 {
         told += 1;
-        tracer.record(told, &Event::local(&label, &[]));
+        tracer.record(told, &Event::local(&labels[told as usize % 2], &[]));
     }
     assert!(told * 100 < 2 * QUEUE_BYTES_MAX as u64, "the queue is bounded");
     drop(stall);
@@ -187,4 +188,111 @@ fn a_failing_disk_is_told_at_close_and_stops_nobody() {
             io::ErrorKind::StorageFull
         );
     }
+}
+
+#[test]
+fn a_batch_has_one_wall_time_and_follows_what_was_before_it() {
+    let sink = Sink::default();
+    let tracer = sink.tracer();
+    let mut batched = tracer.batched();
+    assert!(batched.is_on());
+    for batch in 0..3u64 {
+        for n in 1..=1000 {
+            batched.record(1000 * batch + n, &Event::send("x", &[fact("n", n)]));
+        }
+        batched.end_batch();
+    }
+    assert_eq!(tracer.summary().written, 3000);
+    batched.record(3001, &Event::local("not ended", &[]));
+    drop(batched);
+    tracer.close().unwrap();
+    let records = sink.records();
+    assert_eq!(records.len(), 3002);
+    let events = records.iter().filter_map(|record| match record {
+        Record::Event(event) => Some(event),
+        _ => None,
+    });
+    let mut times = Vec::new();
+    for (event, time) in events.zip(1..) {
+        assert_eq!(event.lamport, time);
+        times.push(event.at_us);
+    }
+    assert!(times.is_sorted());
+    times.dedup();
+    assert!(times.len() <= 4, "{times:?}");
+}
+
+#[test]
+fn a_batch_that_finds_no_room_is_dropped_whole_and_told() {
+    let sink = Sink::default();
+    let tracer = sink.tracer();
+    let mut batched = tracer.batched();
+    let stall = sink.gate.lock().unwrap();
+    let labels = ["x".repeat(100), "y".repeat(100)];
+    let mut told = 0;
+    while tracer.summary().dropped == 0 {
+        for _ in 0..500 {
+            told += 1;
+            batched.record(told, &Event::local(&labels[told as usize % 2], &[]));
+        }
+        batched.end_batch();
+    }
+    drop(stall);
+    while sink.text.lock().unwrap().len() < QUEUE_BYTES_MAX / 2 {
+        std::thread::yield_now();
+    }
+    let text = "x".repeat(LINE_BYTES_MAX);
+    batched.record(told + 1, &Event::local("a", &[fact("text", text.as_str())]));
+    batched.record(told + 2, &Event::local(&labels[0], &[]));
+    batched.record(told + 3, &Event::local(&labels[0], &[]));
+    drop(batched);
+    let summary = tracer.close().unwrap();
+    assert_eq!((summary.written, summary.dropped), (told - 500 + 2, 501));
+    let records = sink.records();
+    let end = &records[records.len() - 5..];
+    assert_eq!(
+        (&end[0], &end[1], &end[4]),
+        (
+            &Record::Dropped(500),
+            &Record::Dropped(1),
+            &Record::Closed(summary)
+        )
+    );
+    let times = records.iter().filter_map(|record| match record {
+        Record::Event(event) => Some(event.lamport),
+        _ => None,
+    });
+    assert!(times.eq((1..=told - 500).chain([told + 2, told + 3])));
+}
+
+#[test]
+fn short_lines_of_two_owners_in_one_file_are_kept_apart() {
+    let sink = Sink::default();
+    let tracer = sink.tracer();
+    let mut owners = [
+        tracer.batched(),
+        tracer.for_process(ProcessId::new("P2").unwrap()).batched(),
+    ];
+    for time in 1..=100 {
+        for owner in &mut owners {
+            owner.record(time, &Event::local("a", &[]));
+            owner.end_batch();
+        }
+        tracer
+            .for_process(ProcessId::new("P3").unwrap())
+            .record(time, &Event::local("b", &[]));
+    }
+    drop(owners);
+    tracer.close().unwrap();
+    let mut times = [1; 3];
+    for record in sink.records() {
+        let Record::Event(event) = record else { continue };
+        let place = usize::from(event.process.as_bytes()[1] - b'1');
+        assert_eq!(
+            (event.lamport, &*event.label),
+            (times[place], ["a", "a", "b"][place])
+        );
+        times[place] += 1;
+    }
+    assert_eq!(times, [101; 3]);
 }

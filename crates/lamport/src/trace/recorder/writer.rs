@@ -1,18 +1,22 @@
 //! The thread that writes, and who waits for it.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::queue::Queue;
-use crate::trace::event::{Event, Record};
-use crate::trace::json::Frame;
+use crate::trace::event::{Event, Record, Summary};
 use crate::trace::limits::LINGER;
+use crate::trace::short::{Context, Numbers, Shortener};
 
 /// The queue and the thread that empties it; the last owner waits for the thread.
 pub(super) struct Recorder {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Processes that record here.
+    sources: AtomicU32,
+    numbers: Numbers,
 }
 
 struct Shared {
@@ -24,8 +28,9 @@ struct Shared {
 impl Recorder {
     /// Starts the thread.
     pub(super) fn start(sink: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let numbers = Numbers::default();
         let shared = Arc::new(Shared {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(numbers.clone())),
             work: Condvar::new(),
         });
         let writer = std::thread::Builder::new().name("trace".to_owned()).spawn({
@@ -35,7 +40,19 @@ impl Recorder {
         Ok(Self {
             shared,
             writer: Mutex::new(Some(writer)),
+            sources: AtomicU32::new(0),
+            numbers,
         })
+    }
+
+    /// A number for another process that records here.
+    pub(super) fn add_source(&self) -> u32 {
+        self.sources.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What an owner of its own needs to write here.
+    pub(super) fn add_shortener(&self) -> Shortener {
+        Shortener::new(self.numbers.clone())
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -46,15 +63,24 @@ impl Recorder {
     pub(super) fn append(
         &self,
         mut queue: MutexGuard<'_, Queue>,
-        frame: &Frame,
+        from: &Context,
         time: u64,
         event: &Event<'_>,
     ) {
-        let wake = queue.append(frame, time, event);
+        let wake = queue.append(from, time, event);
         drop(queue);
         if wake {
             self.shared.work.notify_one();
         }
+    }
+
+    /// Adds the lines of a batch and empties it; false if its events are dropped.
+    pub(super) fn append_batch(&self, lines: &mut Vec<u8>, events: Summary) -> bool {
+        let (taken, wake) = self.lock().append_batch(lines, events);
+        if wake {
+            self.shared.work.notify_one();
+        }
+        taken
     }
 
     /// Writes what waits and ends the thread; returns when all of it is written.

@@ -1,0 +1,161 @@
+//! A short line while it is written: element by element, each as what is new against the one before.
+
+use super::super::event::Message;
+use super::super::json::{escape, integer};
+
+/// What most short lines take at most.
+const LINE_BYTES: usize = 128;
+
+/// A short line being written.
+pub(super) struct Line<'o> {
+    out: &'o mut Vec<u8>,
+    /// Elements that change nothing, not written yet: at the end of the line they are left out.
+    zeros: usize,
+}
+
+impl<'o> Line<'o> {
+    pub(super) fn begin(out: &'o mut Vec<u8>, number: u32) -> Self {
+        // Room for what most lines take, so that nothing grows in between.
+        out.reserve(LINE_BYTES);
+        out.push(b'[');
+        match number {
+            0..=9 => out.push(b'0' + number as u8),
+            _ => integer(out, number),
+        }
+        Self { out, zeros: 0 }
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, known: &mut u64, number: u64) -> Option<()> {
+        let change = number.wrapping_sub(*known) as i64;
+        if known.checked_add_signed(change) != Some(number) {
+            return None;
+        }
+        self.change(change);
+        *known = number;
+        Some(())
+    }
+
+    #[inline]
+    pub(super) fn change(&mut self, change: i64) {
+        match change {
+            0 => self.zeros += 1,
+            1..=9 => {
+                self.separate();
+                self.out.push(b'0' + change as u8);
+            }
+            _ => {
+                self.separate();
+                integer(self.out, change);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn message(&mut self, known: &mut Number, message: Message<'_>, time: u64) -> Option<()> {
+        let (text, number) = parts(message, time);
+        if same(&known.text, text) {
+            return self.number(&mut known.number, number);
+        }
+        known.text.clear();
+        known.text.push_str(text);
+        known.number = number;
+        self.open();
+        escape(self.out, text);
+        match message {
+            Message::None | Message::Own | Message::Text(_) => {}
+            Message::Sent { .. } => self.out.push(b'@'),
+            Message::Request { .. } => self.out.push(b'/'),
+        }
+        if !matches!(message, Message::Text(_)) {
+            integer(self.out, number);
+        }
+        self.out.push(b'"');
+        Some(())
+    }
+
+    /// A text of two parts.
+    #[inline]
+    pub(super) fn text(&mut self, known: &mut String, head: &str, tail: &str) {
+        if same(known, head) || !tail.is_empty() && known.strip_suffix(tail) == Some(head) {
+            self.zeros += 1;
+            return;
+        }
+        known.clear();
+        known.push_str(head);
+        known.push_str(tail);
+        self.open();
+        escape(self.out, known);
+        self.out.push(b'"');
+    }
+
+    fn open(&mut self) {
+        self.separate();
+        self.out.push(b'"');
+    }
+
+    #[inline]
+    fn separate(&mut self) {
+        for _ in 0..std::mem::take(&mut self.zeros) {
+            self.out.extend_from_slice(b",0");
+        }
+        self.out.push(b',');
+    }
+
+    pub(super) fn end(self) {
+        self.out.extend_from_slice(b"]\n");
+    }
+}
+
+/// The identity of a message: a text and the number at its end.
+pub(super) struct Number {
+    text: String,
+    number: u64,
+}
+
+impl Number {
+    pub(super) fn new(message: Message<'_>, time: u64) -> Self {
+        let (text, number) = parts(message, time);
+        Self {
+            text: text.to_owned(),
+            number,
+        }
+    }
+}
+
+/// The text of a message's identity and the number at its end.
+fn parts(message: Message<'_>, time: u64) -> (&str, u64) {
+    match message {
+        Message::None => ("", 0),
+        Message::Own => ("", time),
+        Message::Sent { process, time } => (process, time),
+        Message::Request { connection, number } => (connection, number),
+        Message::Text(text) => (text, 0),
+    }
+}
+
+/// Whether the texts are equal, by hand: most have less than 16 bytes, and the library's comparison, made for longer ones,
+/// takes several times as long.
+#[inline]
+pub(super) fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    // The last word may overlap the one before it.
+    if let (Some(end), Some(other_end)) = (one.last_chunk(), other.last_chunk()) {
+        let mut words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+        return u64::from_ne_bytes(*end) == u64::from_ne_bytes(*other_end)
+            && words.all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other));
+    }
+    if let (Some(start), Some(end), Some(other_start), Some(other_end)) = (
+        one.first_chunk(),
+        one.last_chunk(),
+        other.first_chunk(),
+        other.last_chunk(),
+    ) {
+        return u32::from_ne_bytes(*start) == u32::from_ne_bytes(*other_start)
+            && u32::from_ne_bytes(*end) == u32::from_ne_bytes(*other_end);
+    }
+    one.iter().zip(other).all(|(one, other)| one == other)
+}
