@@ -355,7 +355,7 @@ impl Group {
         let began = memory.clock;
         let peer = Peer::new(core, memory);
         let members = Arc::new(settings.members.clone());
-        let engine = Engine::new(peer, members, settings.order, settings.tracer.clone());
+        let engine = Engine::new(peer, members, settings.order, &settings.tracer);
         let (told_before, to_tell) = recall.events(&settings.members, me);
         let node = Node::new_cyclic(|node| recall.keep(engine.tell_sends(settings.tell_sends), node));
         node.tell_again(to_tell);

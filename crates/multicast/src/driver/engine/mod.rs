@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lamport::ProcessId;
-use lamport::trace::Tracer;
+use lamport::trace::{BatchTracer, Tracer};
 use proto::Code;
 use proto::net::Outbox;
 use tokio::sync::oneshot;
@@ -63,7 +63,7 @@ pub(crate) struct Engine {
     peer: Peer,
     members: Arc<Members>,
     order: Order,
-    tracer: Tracer,
+    tracer: BatchTracer,
     tell_sends: bool,
     /// The way to the journal, for a durable member.
     store: Option<Store>,
@@ -97,10 +97,12 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(peer: Peer, members: Arc<Members>, order: Order, tracer: Tracer) -> Self {
+    pub(crate) fn new(peer: Peer, members: Arc<Members>, order: Order, tracer: &Tracer) -> Self {
         let count = members.len();
+        let mut tracer = tracer.batched();
         if tracer.is_on() {
             record::start(order_word(order), |event| tracer.record(peer.clock(), event));
+            tracer.end_batch();
         }
         Self {
             peer,
@@ -261,6 +263,7 @@ impl Engine {
         self.step(self.now(), Input::Tick);
         self.commit(inbox);
         self.push_lines();
+        self.tracer.end_batch();
         let opened = self.blocked && self.peer.accepts();
         self.blocked &= !opened;
         let sooner = self.awaited.is_some_and(|awaited| self.peer.deadline() < awaited);

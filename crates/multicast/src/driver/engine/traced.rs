@@ -4,51 +4,53 @@ use super::Engine;
 use crate::core::Order;
 use crate::core::frame::{Message, StreamId};
 use crate::group::Delivery;
-use crate::members::Member;
+use crate::group_file::Members;
 use crate::record::{About, Act};
 
 impl Engine {
     /// Records a broadcast, before its delivery to the sender itself.
-    pub(super) fn trace_send(&self, sent: &Delivery) {
+    pub(super) fn trace_send(&mut self, sent: &Delivery) {
         if !self.tracer.is_on() {
             return;
         }
-        let about = self.about(self.peer.me(), sent.incarnation, sent.sequence);
+        let stream = StreamId {
+            origin: self.peer.me(),
+            incarnation: sent.incarnation,
+        };
         // In total order the own delivery is an event of its own.
         let delivered = self.order != Order::Total;
+        let about = about(&self.members, stream, sent.sequence);
         Act::Broadcast { delivered }.record(about, sent.text(), |event| {
             self.tracer.record(sent.stamp, event);
         });
     }
 
-    pub(super) fn trace_delivery(&self, message: &Message, time: u64, later: bool, own: bool) {
+    /// Records a delivery, without the text: that stands where the message was sent.
+    pub(super) fn trace_delivery(&mut self, message: &Message, time: u64, later: bool, own: bool) {
         if own && !later && self.order != Order::Total {
             return;
         }
-        let stream = message.id.stream;
-        let about = self.about(stream.origin, stream.incarnation, message.id.sequence);
         let act = if later || own {
             Act::DeliverLater
         } else {
             Act::Deliver { stamp: message.stamp }
         };
-        act.record(about, &String::from_utf8_lossy(&message.data), |event| {
-            self.tracer.record(time, event);
-        });
+        let about = about(&self.members, message.id.stream, message.id.sequence);
+        act.record(about, "", |event| self.tracer.record(time, event));
     }
 
-    pub(super) fn trace_missed(&self, time: u64, stream: StreamId, from: u64, through: u64) {
+    pub(super) fn trace_missed(&mut self, time: u64, stream: StreamId, from: u64, through: u64) {
         if self.tracer.is_on() {
-            let about = self.about(stream.origin, stream.incarnation, from);
+            let about = about(&self.members, stream, from);
             Act::Miss { through }.record(about, "", |event| self.tracer.record(time, event));
         }
     }
+}
 
-    fn about(&self, origin: Member, incarnation: u64, sequence: u64) -> About<'_> {
-        About {
-            origin: self.members.id(origin).as_str(),
-            incarnation,
-            sequence,
-        }
+fn about(members: &Members, stream: StreamId, sequence: u64) -> About<'_> {
+    About {
+        origin: members.id(stream.origin).as_str(),
+        incarnation: stream.incarnation,
+        sequence,
     }
 }
