@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use lamport::trace::{Event as TraceEvent, Fact, Tracer};
+use lamport::trace::{BatchTracer, Event as TraceEvent, Fact, Tracer};
 use lamport::{Clock, TIME_MAX};
 use proto::net::Outbox;
 use proto::{Harmless, WireError, codes};
@@ -32,7 +32,7 @@ pub(super) struct Core {
     state: Mutex<State>,
     pub(super) history: History,
     pub(super) clock: Clock,
-    pub(super) tracer: Tracer,
+    tracer: Tracer,
     started: Instant,
 }
 
@@ -41,6 +41,7 @@ pub(super) struct Core {
 pub(super) struct State {
     pub(super) hub: Hub,
     pub(super) receivers: Receivers,
+    pub(super) tracer: BatchTracer,
     /// The last Lamport time that is known to be reserved.
     clock_through: u64,
     connections: u64,
@@ -80,6 +81,7 @@ impl Core {
         let state = State {
             hub,
             receivers: Receivers::default(),
+            tracer: tracer.batched(),
             clock_through: 0,
             connections: 0,
         };
@@ -203,9 +205,11 @@ impl Core {
 
     /// The line that says how many events a replay does not have.
     pub(super) fn lagged_line(&self, room: &str, missed: u64) -> Vec<u8> {
-        let _decided = self.lock();
+        let mut state = self.lock();
         let mut line = Vec::new();
-        write_lagged(&mut line, self.send("lagged", &[]), room, missed);
+        let lamport = state.send(&self.clock, "lagged", &[]);
+        state.tracer.end_batch();
+        write_lagged(&mut line, lamport, room, missed);
         line
     }
 
@@ -216,8 +220,10 @@ impl Core {
         let mut lines = Vec::new();
         for (room, missed) in missed {
             tracing::warn!(room = %Harmless(&room), missed, "the connection lagged");
-            write_lagged(&mut lines, self.send("lagged", &[]), &room, missed);
+            let lamport = state.send(&self.clock, "lagged", &[]);
+            write_lagged(&mut lines, lamport, &room, missed);
         }
+        state.tracer.end_batch();
         session.reply(lines);
     }
 
@@ -264,7 +270,10 @@ impl Core {
 
     /// Decides something under the lock; what it left to be delivered follows when others have the lock already.
     fn decide<R>(&self, session: &mut Session, work: impl FnOnce(&mut State, &mut Session) -> R) -> R {
-        let result = work(&mut self.lock(), session);
+        let mut state = self.lock();
+        let result = work(&mut state, session);
+        state.tracer.end_batch();
+        drop(state);
         session.deliveries.deliver();
         result
     }
@@ -305,14 +314,6 @@ impl Core {
         (!needed.rooms.is_empty() || needed.clock.is_some()).then_some(needed)
     }
 
-    /// One event of sending: its time, recorded.
-    pub(super) fn send(&self, label: &str, facts: &[Fact<'_>]) -> u64 {
-        // A clock at its end stays there: messages still arrive, only their stamps no longer tell them apart.
-        let lamport = self.clock.tick().unwrap_or(TIME_MAX);
-        self.tracer.record(lamport, &TraceEvent::send(label, facts));
-        lamport
-    }
-
     pub(super) fn now_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -321,5 +322,15 @@ impl Core {
     /// everything that follows are not worse for it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// One event of sending: its time, recorded.
+    pub(super) fn send(&mut self, clock: &Clock, label: &str, facts: &[Fact<'_>]) -> u64 {
+        // A clock at its end stays there: messages still arrive, only their stamps no longer tell them apart.
+        let lamport = clock.tick().unwrap_or(TIME_MAX);
+        self.tracer.record(lamport, &TraceEvent::send(label, facts));
+        lamport
     }
 }

@@ -82,7 +82,7 @@ impl<'l, 'b> Desk<'l, 'b> {
             connection: self.session.connection.id(),
             number: self.session.requests,
         };
-        self.core
+        self.state
             .tracer
             .record(time, &TraceEvent::receive(label, message, &[]));
         Ok(())
@@ -111,7 +111,7 @@ impl<'l, 'b> Desk<'l, 'b> {
                     facts::fact(facts::SEQ, seq),
                     facts::fact(facts::NAME, event.actor()),
                 ];
-                let lamport = self.core.send(event.name(), &facts);
+                let lamport = self.send(event.name(), &facts);
                 let at_ms = self.at_ms;
                 tracing::debug!(room = %Harmless(&name), seq, ?event, "event");
                 let event = Numbered {
@@ -254,8 +254,8 @@ impl<'l, 'b> Desk<'l, 'b> {
         LineWriter::error_event(&mut self.replies, lamport, error);
     }
 
-    pub(super) fn send(&self, label: &str, facts: &[Fact<'_>]) -> u64 {
-        self.core.send(label, facts)
+    pub(super) fn send(&mut self, label: &str, facts: &[Fact<'_>]) -> u64 {
+        self.state.send(&self.core.clock, label, facts)
     }
 
     fn hand_out(&mut self) {
