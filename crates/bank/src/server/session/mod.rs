@@ -123,18 +123,13 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         self.requests += 1;
         self.tally.count(request.name());
-        let label = if shared.tracer.is_on() {
-            request.name().to_owned()
-        } else {
-            String::new()
-        };
         let message = Message::Request {
             connection: self.connection.id(),
             number: self.requests,
         };
         let received = shared.tracer.stamped(
             || shared.clock.receive(stamp),
-            &Event::receive(&label, message, &[]),
+            &Event::receive(request.name(), message, &[]),
         );
         let lamport = match received {
             Ok(lamport) => lamport,
