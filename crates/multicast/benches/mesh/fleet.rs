@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, ChildStdout, Command as Program, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -15,7 +16,10 @@ use crate::{Mesh, machine};
 /// the machine with others: one for each link, and whichever is free for the deliveries.
 const THREADS: &str = "TOKIO_WORKER_THREADS";
 
-/// Three connected members. Dropped, they are ended.
+/// How long a member may take to end by itself: it has a trace to finish.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Three connected members. Dropped, they are told to quit, and ended if they do not.
 pub(crate) struct Fleet {
     members: Vec<Process>,
 }
@@ -70,9 +74,7 @@ impl Fleet {
     /// Gives each member its command, all at once, and collects what they answer.
     pub(crate) fn command(&mut self, command: impl Fn(usize) -> Command) -> anyhow::Result<Vec<Answer>> {
         for (index, member) in self.members.iter_mut().enumerate() {
-            let mut line = serde_json::to_vec(&command(index))?;
-            line.push(b'\n');
-            member.commands.write_all(&line)?;
+            member.command(&command(index))?;
         }
         self.members.iter_mut().map(Process::answer).collect()
     }
@@ -97,6 +99,16 @@ impl Fleet {
 }
 
 impl Process {
+    fn command(&mut self, command: &Command) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(command)?;
+        line.push(b'\n');
+        Ok(self.commands.write_all(&line)?)
+    }
+
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     fn answer(&mut self) -> anyhow::Result<Answer> {
         let mut line = String::new();
         if self.answers.read_line(&mut line)? == 0 {
@@ -108,6 +120,14 @@ impl Process {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
+        for member in &mut self.members {
+            // Who does not hear it is ended below.
+            let _ = member.command(&Command::Quit);
+        }
+        let give_up = Instant::now() + PATIENCE;
+        while Instant::now() < give_up && !self.members.iter_mut().all(Process::has_ended) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         for member in &mut self.members {
             // A member that has ended already is all the better.
             let _ = member.child.kill();

@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Joined {
     runtime: Runtime,
     handle: Handle,
+    tracer: Tracer,
     /// The payloads of the batch, one behind the other.
     payloads: BytesMut,
 }
@@ -41,11 +42,16 @@ impl Joined {
             .map(|n| ProcessId::new(&name(n)))
             .collect::<Result<_, _>>()?;
         let members = Members::new(ids.iter().cloned().zip(addresses.iter().map(ToString::to_string)))?;
-        let mut settings = GroupSettings::new(ids[index].clone(), members).order(order);
-        if let Some(folder) = std::env::var_os("MESH_TRACES") {
-            let file = Path::new(&folder).join(format!("{}.jsonl", ids[index]));
-            settings = settings.tracer(Tracer::to_file(file, ids[index].clone(), Service::Multicast)?);
-        }
+        let tracer = match std::env::var_os("MESH_TRACES") {
+            None => Tracer::off(),
+            Some(folder) => {
+                let file = Path::new(&folder).join(format!("{}.jsonl", ids[index]));
+                Tracer::to_file(file, ids[index].clone(), Service::Multicast)?
+            }
+        };
+        let settings = GroupSettings::new(ids[index].clone(), members)
+            .order(order)
+            .tracer(tracer.clone());
         let mut group = runtime.block_on(Group::join(settings))?;
         let handle = group.handle();
         runtime.spawn(async move {
@@ -62,6 +68,7 @@ impl Joined {
         let joined = Self {
             runtime,
             handle,
+            tracer,
             payloads: BytesMut::new(),
         };
         joined.wait_for_links()?;
@@ -98,6 +105,12 @@ impl Joined {
         let mut payloads = self.payloads.split().freeze();
         let batch = std::iter::from_fn(|| (!payloads.is_empty()).then(|| payloads.split_to(PAYLOAD_BYTES)));
         self.runtime.block_on(self.handle.send_all(batch))?;
+        Ok(())
+    }
+
+    /// Ends the trace, so that it says what it holds.
+    pub(crate) fn close(&mut self) -> anyhow::Result<()> {
+        self.tracer.close()?;
         Ok(())
     }
 

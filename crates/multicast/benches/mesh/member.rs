@@ -82,6 +82,8 @@ trait Broadcaster {
     fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) -> anyhow::Result<()>;
     fn flush(&mut self) -> anyhow::Result<()>;
     fn frames(&mut self) -> Option<Frames>;
+    /// All is done.
+    fn close(&mut self) -> anyhow::Result<()>;
 }
 
 impl Broadcaster for Minimal {
@@ -97,6 +99,10 @@ impl Broadcaster for Minimal {
     fn frames(&mut self) -> Option<Frames> {
         None
     }
+
+    fn close(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 impl Broadcaster for Joined {
@@ -111,6 +117,10 @@ impl Broadcaster for Joined {
 
     fn frames(&mut self) -> Option<Frames> {
         Self::frames(self)
+    }
+
+    fn close(&mut self) -> anyhow::Result<()> {
+        Self::close(self)
     }
 }
 
@@ -164,11 +174,11 @@ pub(crate) fn run(
                 tally.set_timing(false);
                 Answer::Times(tally.take_times())
             }
-            Command::Quit => return Ok(()),
+            Command::Quit => break,
         };
         answer(&said)?;
     }
-    Ok(())
+    broadcaster.close()
 }
 
 fn answer(answer: &Answer) -> anyhow::Result<()> {
