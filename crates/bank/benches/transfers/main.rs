@@ -7,14 +7,8 @@
 //!
 //! Transfers carry idempotency keys, as those of our own client do; `--no-keys` leaves them away.
 
-#[expect(dead_code, reason = "the chat's benchmark needs more of it")]
-#[path = "../../../chat/benches/fanout/histogram.rs"]
-mod histogram;
 mod limits;
 mod load;
-#[expect(dead_code, reason = "the chat's benchmark needs more of it")]
-#[path = "../../../chat/benches/fanout/machine.rs"]
-mod machine;
 mod report;
 mod rows;
 mod server;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
+use measure::ServerProcess;
 
 use crate::report::{Figure, Line};
-use crate::server::Server;
+use crate::server;
 use crate::suite::Suite;
 
 impl Suite<'_> {
@@ -16,8 +17,8 @@ impl Suite<'_> {
         } else {
             (1_000_000, 10_000_000)
         };
-        let started = |line: &mut Line, data: &Path| -> anyhow::Result<Server> {
-            let server = Server::start(&self.bank, data, &self.cores)?;
+        let started = |line: &mut Line, data: &Path| -> anyhow::Result<ServerProcess> {
+            let server = server::start(&self.bank, data, &self.cores)?;
             line.bank.0.push(server.started_in.as_secs_f64());
             Ok(server)
         };
@@ -40,10 +41,10 @@ impl Suite<'_> {
             let server = started(&mut replayed, place.path())?;
             // The others are killed; the last one ends in order.
             if round == self.rounds {
-                server.stop()?;
+                server::stop(server)?;
             }
         }
-        let resident = |server: &Server| {
+        let resident = |server: &ServerProcess| {
             let memory = server.memory().context("no memory figures on this system")?;
             anyhow::Ok(memory.resident as f64)
         };
@@ -56,7 +57,7 @@ impl Suite<'_> {
         self.step("memory of a bank with 10 accounts");
         let small = self.place(false)?;
         self.generate(small.path(), 10, 0)?;
-        let few = resident(&Server::start(&self.bank, small.path(), &self.cores)?)?;
+        let few = resident(&server::start(&self.bank, small.path(), &self.cores)?)?;
         let per_account = |many: &f64| (many - few) / f64::from(accounts);
         memory.bank.0.extend(many.0.iter().map(per_account));
         Ok(vec![replayed, saved, memory])

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use measure::machine::{self, Cores};
 use tempfile::TempDir;
 
 use crate::limits::Limit;
 use crate::load::{self, ACCOUNTS, Clients, Outcome, Shape};
-use crate::machine::{self, Cores};
 use crate::report::Report;
-use crate::server::{Kind, Server};
+use crate::server::{self, Kind};
 use crate::{Args, Row};
 
 /// Runs what the arguments ask for and prints the report.
@@ -191,14 +191,14 @@ impl<'a> Suite<'a> {
 
     /// One run on a fresh server, with its CPU seconds.
     fn once(&self, kind: &Kind, data: &Path, shape: Shape) -> anyhow::Result<(Outcome, Option<f64>)> {
-        let mut server = Server::start(kind, data, &self.cores)?;
+        let mut server = server::start(kind, data, &self.cores)?;
         let before = server.cpu();
         let outcome = load::run(server.address, shape, self.load_for, &self.cores)
             .with_context(|| format!("failed to load {kind:?}; its log ends:\n{}", server.log_tail()))?;
         // The whole load was served in that time, the part that is not measured too.
         let used = before.zip(server.cpu()).map(|(before, after)| after - before);
         if matches!(kind, Kind::Bank(_)) {
-            server.stop()?;
+            server::stop(server)?;
         }
         Ok((outcome, used))
     }

@@ -4,7 +4,8 @@
 //! last whole line is checked against the count: a line lost, doubled or out of place anywhere before it shows there.
 //! A sample of the receivers, and everybody where latency is measured, checks every single line.
 
-use crate::histogram::Histogram;
+use measure::Histogram;
+
 use crate::line::{Dialect, Line, Text};
 
 /// How closely a connection is looked at.

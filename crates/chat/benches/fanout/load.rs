@@ -14,10 +14,11 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
+use measure::Histogram;
+use measure::machine::{self, Cores};
+
 use crate::checker::{Checker, Depth};
 use crate::connection::{Connection, Shared};
-use crate::histogram::Histogram;
-use crate::machine::{self, Cores};
 use crate::worker::{Report, send_steadily, work};
 
 /// How the senders send.

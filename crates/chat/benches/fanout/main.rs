@@ -9,12 +9,10 @@
 
 mod checker;
 mod connection;
-mod histogram;
 mod json;
 mod limit;
 mod line;
 mod load;
-mod machine;
 mod members;
 mod report;
 mod rows;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use measure::table;
 
 use crate::Args;
 use crate::json;
@@ -65,10 +65,10 @@ impl Report {
         writeln!(out, "{}", self.machine)?;
         writeln!(out, "{}", self.cores)?;
         let mut defects = Vec::new();
-        for (title, table) in self.tables(&mut defects) {
+        for (title, rows) in self.tables(&mut defects) {
             let mark = if args.markdown { "### " } else { "" };
             writeln!(out, "\n{mark}{title}\n")?;
-            writeln!(out, "{}", dress(table, args.markdown))?;
+            writeln!(out, "{}", table(rows, args.markdown))?;
         }
         for defect in defects {
             writeln!(out, "\n{defect}")?;
@@ -98,27 +98,4 @@ impl Report {
         }
         tables
     }
-}
-
-fn dress(rows: Vec<Vec<String>>, markdown: bool) -> Table {
-    let mut table = Table::new();
-    table.load_style(if markdown {
-        presets::ASCII_MARKDOWN
-    } else {
-        presets::UTF8_FULL_CONDENSED
-    });
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    let mut rows = rows.into_iter();
-    table.set_header(rows.next().unwrap_or_default());
-    for row in rows {
-        table.add_row(row.into_iter().enumerate().map(|(column, text)| {
-            let side = if column == 0 {
-                CellAlignment::Left
-            } else {
-                CellAlignment::Right
-            };
-            Cell::new(text).set_alignment(side)
-        }));
-    }
-    table
 }

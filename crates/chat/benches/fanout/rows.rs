@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use measure::machine::{self, Cores};
 
 use crate::checker::Depth;
 use crate::load::{self, Outcome, Pace, Role};
-use crate::machine::{self, Cores};
 use crate::members::{self, Newcomer};
 use crate::server::{Kind, Server};
 
@@ -121,7 +121,7 @@ fn under_load(
     let mut server = Server::start(kind, cores)?;
     let run = load_server(&server, kind, cores, roles, pace, load_for);
     let (mut run, cpu_before) =
-        run.with_context(|| format!("{}'s log ends:\n{}", kind.name(), server.log_tail()))?;
+        run.with_context(|| format!("{}'s log ends:\n{}", kind.name(), server.process.log_tail()))?;
     let stopped = server.stop(kind)?;
     run.cpu_seconds = stopped
         .cpu_seconds
@@ -148,21 +148,21 @@ fn load_server(
             receive_bytes: matches!(role, Role::Sleeper(_)).then_some(STALLED_RECEIVE_BYTES),
         })
         .collect();
-    let members = members::gather(server.address, kind.dialect(), &newcomers)?;
+    let members = members::gather(server.process.address, kind.dialect(), &newcomers)?;
     let members = members
         .into_iter()
         .zip(roles)
         .map(|((stream, checker), role)| (stream, checker, role))
         .collect();
-    let cpu_before = server.cpu();
-    let memory_before = server.memory().unwrap_or_default().resident;
+    let cpu_before = server.process.cpu();
+    let memory_before = server.process.memory().unwrap_or_default().resident;
     let foreign_before = foreign_cpu(server);
     let began = Instant::now();
     let outcome = load::run(members, pace, load_for, cores)?;
     let foreign = foreign_before
         .zip(foreign_cpu(server))
         .map_or(0.0, |(before, after)| after - before);
-    let memory_peak = server.memory().unwrap_or_default().peak;
+    let memory_peak = server.process.memory().unwrap_or_default().peak;
     Ok((
         Run {
             outcome,
@@ -178,14 +178,15 @@ fn load_server(
 
 /// CPU seconds that others than the two of us have used.
 fn foreign_cpu(server: &Server) -> Option<f64> {
-    Some(machine::whole_cpu()? - machine::own_cpu()? - server.cpu()?)
+    Some(machine::whole_cpu()? - machine::own_cpu()? - server.process.cpu()?)
 }
 
 /// Opens that many connections, lets them idle, and gives the server's resident bytes for each.
 pub(crate) fn idle(kind: &Kind, cores: &Cores, connections: usize) -> anyhow::Result<f64> {
     let mut server = Server::start(kind, cores)?;
     let result = idle_bytes(&server, kind, connections);
-    let bytes = result.with_context(|| format!("{}'s log ends:\n{}", kind.name(), server.log_tail()))?;
+    let bytes =
+        result.with_context(|| format!("{}'s log ends:\n{}", kind.name(), server.process.log_tail()))?;
     server.stop(kind)?;
     Ok(bytes)
 }
@@ -193,7 +194,7 @@ pub(crate) fn idle(kind: &Kind, cores: &Cores, connections: usize) -> anyhow::Re
 fn idle_bytes(server: &Server, kind: &Kind, connections: usize) -> anyhow::Result<f64> {
     let one = |index: usize| -> anyhow::Result<TcpStream> {
         let from = Ipv4Addr::new(127, 0, 0, 2 + (index % IDLE_ADDRESSES) as u8);
-        let stream = members::open(server.address, from, None)?;
+        let stream = members::open(server.process.address, from, None)?;
         let room = format!("idle{}", index % IDLE_ROOMS);
         let who = Newcomer {
             name: format!("r{index}"),
@@ -217,6 +218,7 @@ fn settled_memory(server: &Server) -> anyhow::Result<u64> {
     let began = Instant::now();
     let mut last = (
         server
+            .process
             .memory()
             .context("no memory figures on this system")?
             .resident,
@@ -224,7 +226,7 @@ fn settled_memory(server: &Server) -> anyhow::Result<u64> {
     );
     while last.1.elapsed() < SETTLED && began.elapsed() < Duration::from_secs(10) {
         std::thread::sleep(Duration::from_millis(50));
-        let now = server.memory().context("the server has gone")?.resident;
+        let now = server.process.memory().context("the server has gone")?.resident;
         if now != last.0 {
             last = (now, Instant::now());
         }

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use measure::machine::Cores;
 
 use crate::limit::Plant;
-use crate::machine::Cores;
 use crate::rows;
 use crate::server::Kind;
 

@@ -1,19 +1,16 @@
 //! The servers under load, each a fresh process for every run: the real `chat` binary and the physical limit.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::bail;
+use measure::ServerProcess;
+use measure::machine::{self, Cores};
 
 use crate::limit::Plant;
 use crate::line::Dialect;
-use crate::machine::{self, Cores, Memory};
 
 /// How long a server may take to print its address.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -127,11 +124,9 @@ const CHAT_LIFTED: [&str; 4] = [
     "0",
 ];
 
-/// A running server. Dropping it ends it at once.
+/// A running server, in a directory of its own. Dropping it ends it at once.
 pub(crate) struct Server {
-    child: Child,
-    pub(crate) address: SocketAddr,
-    log: File,
+    pub(crate) process: ServerProcess,
     /// Held so that the directory goes when the server does.
     _data: tempfile::TempDir,
 }
@@ -148,92 +143,25 @@ impl Server {
     /// Starts a server on its cores and waits for its address.
     pub(crate) fn start(kind: &Kind, cores: &Cores) -> anyhow::Result<Self> {
         let data = tempfile::Builder::new().prefix("chat-bench-").tempdir()?;
-        let log = tempfile::tempfile()?;
-        let mut command = kind.command(data.path())?;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log.try_clone()?);
-        // A child inherits the cores of the thread that starts it, so its runtime already counts the right ones.
-        machine::pin(&cores.server);
-        let spawned = command.spawn();
-        machine::pin(&cores.generator);
-        let mut child = spawned.with_context(|| format!("failed to start {command:?}"))?;
-
-        let stdout = child.stdout.take().expect("stdout was asked for as a pipe");
-        let (sender, first_line) = mpsc::channel();
-        // Reads on, so that the server never meets a closed or full pipe.
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stdout).lines();
-            let _ = sender.send(lines.next());
-            lines.for_each(drop);
-        });
-        let mut server = Self {
-            child,
-            address: ([0, 0, 0, 0], 0).into(),
-            log,
-            _data: data,
+        let command = kind.command(data.path())?;
+        let process = match kind.address() {
+            Some(address) => ServerProcess::start_at(address, command, cores, START_MAX)?,
+            None => ServerProcess::start(command, cores, START_MAX)?,
         };
-        let address = match kind.address() {
-            Some(address) => wait_for(address).then_some(address),
-            None => match first_line.recv_timeout(START_MAX) {
-                Ok(Some(Ok(line))) => line
-                    .split_ascii_whitespace()
-                    .rev()
-                    .find_map(|word| word.parse().ok()),
-                _ => None,
-            },
-        };
-        server.address = address.with_context(|| {
-            format!(
-                "failed to get an address from {command:?}; its log ends:\n{}",
-                server.log_tail()
-            )
-        })?;
-        Ok(server)
-    }
-
-    pub(crate) fn cpu(&self) -> Option<f64> {
-        machine::process_cpu(self.child.id())
-    }
-
-    pub(crate) fn memory(&self) -> Option<Memory> {
-        machine::memory(self.child.id())
-    }
-
-    /// The last lines of its stderr.
-    pub(crate) fn log_tail(&mut self) -> String {
-        let mut text = Vec::new();
-        let length = self.log.metadata().map_or(0, |meta| meta.len());
-        let _ = self.log.seek(SeekFrom::Start(length.saturating_sub(2000)));
-        let _ = self.log.read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
+        Ok(Self { process, _data: data })
     }
 
     /// Asks the server to end (SIGTERM), waits, and tells what its whole life cost: also what it still had to store.
     pub(crate) fn stop(mut self, kind: &Kind) -> anyhow::Result<Stopped> {
         let before = machine::ended_children_cpu();
-        let pid = Pid::from_child(&self.child);
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.process.has_ended()? {
             bail!(
                 "{} ended before it was told to ({status}); its log ends:\n{}",
                 kind.name(),
-                self.log_tail()
+                self.process.log_tail()
             );
         }
-        kill_process(pid, Signal::TERM)?;
-        let asked = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait()? {
-                break Some(status);
-            }
-            if asked.elapsed() > STOP_MAX {
-                self.child.kill()?;
-                self.child.wait()?;
-                break None;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = self.process.terminate(STOP_MAX)?;
         let complaint = match (kind, status) {
             (_, None) => Some(format!("did not end within {} s of SIGTERM", STOP_MAX.as_secs())),
             (Kind::Chat { .. }, Some(status)) if !status.success() => Some(format!("ended with {status}")),
@@ -246,25 +174,5 @@ impl Server {
             cpu_seconds,
             complaint,
         })
-    }
-}
-
-/// Waits until somebody listens there.
-fn wait_for(address: SocketAddr) -> bool {
-    let began = Instant::now();
-    while began.elapsed() < START_MAX {
-        if TcpStream::connect(address).is_ok() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    false
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Already ended: nothing to do. Otherwise a run failed, and its server must not outlive it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

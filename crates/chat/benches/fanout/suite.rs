@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use measure::machine::{self, Cores};
 
-use crate::machine::{self, Cores};
 use crate::report::{FanoutRow, LatencyRow, Report, StalledRow};
 use crate::rows;
 use crate::server::{self, Kind};

@@ -1,5 +1,7 @@
 //! From runs to cells: medians over the rounds, ratios within a round, marks where a run proves nothing.
 
+use measure::Spread;
+
 use crate::report::{FanoutRow, LatencyRow, StalledRow};
 use crate::rows::Run;
 
@@ -200,48 +202,5 @@ fn note_defects(what: &str, names: &[&str], rounds: &[Vec<Run>], defects: &mut V
                 ));
             }
         }
-    }
-}
-
-/// A figure over the rounds.
-struct Spread {
-    median: f64,
-    lowest: f64,
-    highest: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        let median = match values.len() {
-            0 => f64::NAN,
-            odd if odd % 2 == 1 => values[middle],
-            _ => f64::midpoint(values[middle - 1], values[middle]),
-        };
-        Self {
-            median,
-            lowest: values.first().copied().unwrap_or(f64::NAN),
-            highest: values.last().copied().unwrap_or(f64::NAN),
-        }
-    }
-
-    fn show_median(&self, digits: usize) -> String {
-        if self.median.is_nan() {
-            "–".to_owned()
-        } else {
-            format!("{:.digits$}", self.median)
-        }
-    }
-
-    fn show(&self, digits: usize) -> String {
-        if self.lowest == self.highest {
-            return self.show_median(digits);
-        }
-        format!(
-            "{:.digits$} ({:.digits$}–{:.digits$})",
-            self.median, self.lowest, self.highest
-        )
     }
 }

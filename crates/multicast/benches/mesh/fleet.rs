@@ -6,11 +6,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command as Program, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use measure::machine;
 
+use crate::Mesh;
 use crate::member::{Answer, Command};
 use crate::minimal::Plant;
 use crate::tally::MEMBERS;
-use crate::{Mesh, machine};
 
 /// What says how many threads a member's runtime has, beside the one that sends. Two are enough for a member that shares
 /// the machine with others: one for each link, and whichever is free for the deliveries.

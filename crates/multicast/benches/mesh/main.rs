@@ -16,17 +16,12 @@
 mod cost;
 mod fleet;
 mod group;
-// The machine under the measurement is read the same way by every benchmark of the workspace.
-#[path = "../../../chat/benches/fanout/machine.rs"]
-#[expect(dead_code, reason = "the chat benchmark, whose file it is, uses all of it")]
-mod machine;
 mod member;
 mod minimal;
 mod payload;
 mod report;
 mod rows;
 mod self_check;
-mod spread;
 mod suite;
 mod tally;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use measure::machine;
 use multicast::core::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::Mesh;
 use crate::group::Joined;
-use crate::machine;
 use crate::minimal::{Minimal, Plant};
 use crate::payload::{self, PAYLOAD_BYTES, now_ns};
 use crate::tally::{MEMBERS, Tally};

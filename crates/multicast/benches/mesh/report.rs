@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
+use measure::{Spread, table};
 use serde_json::{Value, json};
 
 use crate::cost::Cost;
 use crate::rows::Run;
-use crate::spread::{Spread, table};
 use crate::{Args, Mesh, RowKind};
 
 /// Everything measured.

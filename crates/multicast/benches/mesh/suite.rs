@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
+use measure::machine;
 use multicast::core::Order;
 
 use crate::cost::{self, Cost};
 use crate::report::{CostLine, Report, Row};
 use crate::rows::{self, Run};
-use crate::{Args, Mesh, RowKind, machine};
+use crate::{Args, Mesh, RowKind};
 
 /// Messages a second from each member in the latency row.
 const LATENCY_RATE: u32 = 1000;

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use measure::Histogram;
+use measure::machine::Cores;
 
 use self::requests::Requests;
-use crate::histogram::Histogram;
-use crate::machine::Cores;
 
 /// Accounts that the transfers go to.
 pub(crate) const ACCOUNTS: u32 = 10_000;

@@ -6,12 +6,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use measure::machine::{self, Cores};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::requests::Requests;
 use super::{Clients, Opened, Outcome, SILENCE_MAX, Shape, WARM_UP};
-use crate::machine::{self, Cores};
 
 const READ_BYTES: usize = 256 * 1024;
 

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use measure::machine::Cores;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::{Opened, Outcome, SILENCE_MAX, Shape, WARM_UP};
-use crate::machine::Cores;
 
 const READ_BYTES: usize = 64 * 1024;
 

@@ -4,14 +4,18 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 /// The median of some figures, and how far they lie apart.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) lowest: f64,
-    pub(crate) highest: f64,
+pub struct Spread {
+    /// The middle one; not a number if there is none.
+    pub median: f64,
+    /// The lowest.
+    pub lowest: f64,
+    /// The highest.
+    pub highest: f64,
 }
 
 impl Spread {
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    /// The spread of these figures.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let middle = values.len() / 2;
@@ -28,12 +32,21 @@ impl Spread {
         }
     }
 
-    /// `1.50 (1.42–1.61)`.
-    pub(crate) fn show(&self, digits: usize) -> String {
+    /// `1.50`; a dash if there is none.
+    #[must_use]
+    pub fn show_median(&self, digits: usize) -> String {
         if self.median.is_nan() {
             "–".to_owned()
-        } else if self.lowest == self.highest {
+        } else {
             format!("{:.digits$}", self.median)
+        }
+    }
+
+    /// `1.50 (1.42–1.61)`.
+    #[must_use]
+    pub fn show(&self, digits: usize) -> String {
+        if self.median.is_nan() || self.lowest == self.highest {
+            self.show_median(digits)
         } else {
             format!(
                 "{:.digits$} ({:.digits$}–{:.digits$})",
@@ -44,7 +57,7 @@ impl Spread {
 }
 
 /// The first line is the head; the first column stands to the left, figures to the right.
-pub(crate) fn table(lines: Vec<Vec<String>>, markdown: bool) -> Table {
+pub fn table(lines: Vec<Vec<String>>, markdown: bool) -> Table {
     let mut table = Table::new();
     table.load_style(if markdown {
         presets::ASCII_MARKDOWN

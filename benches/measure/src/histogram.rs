@@ -8,14 +8,15 @@ const POWERS: usize = 34;
 
 /// Counts of nanosecond values in buckets that grow with the value.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     counts: Vec<u64>,
     total: u64,
     max: u64,
 }
 
 impl Histogram {
-    pub(crate) fn record(&mut self, nanoseconds: u64) {
+    /// Counts a value.
+    pub fn record(&mut self, nanoseconds: u64) {
         if self.counts.is_empty() {
             self.counts = vec![0; SUB * POWERS];
         }
@@ -24,7 +25,8 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Counts what another one has counted.
+    pub fn merge(&mut self, other: &Self) {
         if self.counts.is_empty() {
             self.clone_from(other);
             return;
@@ -38,17 +40,17 @@ impl Histogram {
     }
 
     /// How many values there are.
-    pub(crate) fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.total
     }
 
     /// The largest value in milliseconds.
-    pub(crate) fn max_ms(&self) -> f64 {
+    pub fn max_ms(&self) -> f64 {
         self.max as f64 / 1e6
     }
 
     /// The value in milliseconds that a share of all values (0 to 1) does not exceed.
-    pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
+    pub fn quantile_ms(&self, share: f64) -> f64 {
         let rank = (self.total as f64 * share).ceil() as u64;
         let mut seen = 0;
         for (bucket, count) in self.counts.iter().enumerate() {

@@ -9,14 +9,16 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Which cores the server gets and which the generator; empty when there are too few to keep them apart.
 #[derive(Clone, Debug)]
-pub(crate) struct Cores {
-    pub(crate) server: Vec<usize>,
-    pub(crate) generator: Vec<usize>,
+pub struct Cores {
+    /// Of the server.
+    pub server: Vec<usize>,
+    /// Of what loads it.
+    pub generator: Vec<usize>,
 }
 
 impl Cores {
     /// Two cores for the server and two for the generator where this process may use four, else no pinning.
-    pub(crate) fn split() -> Self {
+    pub fn split() -> Self {
         let allowed: Vec<usize> = sched_getaffinity(None)
             .map(|set| (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
             .unwrap_or_default();
@@ -33,7 +35,7 @@ impl Cores {
     }
 
     /// What was done, in words.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         if self.server.is_empty() {
             "not pinned: fewer than four cores, so server and generator disturb each other".to_owned()
         } else {
@@ -46,7 +48,7 @@ impl Cores {
 }
 
 /// Lets the calling thread, and what it starts from now on, run only there. An empty list changes nothing.
-pub(crate) fn pin(cores: &[usize]) {
+pub fn pin(cores: &[usize]) {
     if cores.is_empty() {
         return;
     }
@@ -57,7 +59,7 @@ pub(crate) fn pin(cores: &[usize]) {
 }
 
 /// Raises the limit of open files so far as it goes, and says how far that was.
-pub(crate) fn raise_open_files(wanted: u64) -> u64 {
+pub fn raise_open_files(wanted: u64) -> u64 {
     let now = getrlimit(Resource::Nofile);
     let hard = now.maximum.unwrap_or(u64::MAX);
     for maximum in [hard.max(wanted), hard] {
@@ -73,12 +75,12 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
 }
 
 /// CPU seconds, user and system, that a living process has used.
-pub(crate) fn process_cpu(pid: u32) -> Option<f64> {
+pub fn process_cpu(pid: u32) -> Option<f64> {
     stat_ticks(&format!("/proc/{pid}/stat"), 13)
 }
 
 /// CPU seconds, user and system, of all children of ours that have ended and been waited for.
-pub(crate) fn ended_children_cpu() -> Option<f64> {
+pub fn ended_children_cpu() -> Option<f64> {
     stat_ticks("/proc/self/stat", 15)
 }
 
@@ -94,7 +96,7 @@ fn stat_ticks(path: &str, field: usize) -> Option<f64> {
 }
 
 /// CPU seconds that all cores have computed, whoever for; time that the host took away counts too.
-pub(crate) fn whole_cpu() -> Option<f64> {
+pub fn whole_cpu() -> Option<f64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let fields: Vec<u64> = stat
         .lines()
@@ -109,19 +111,21 @@ pub(crate) fn whole_cpu() -> Option<f64> {
 }
 
 /// CPU seconds, user and system, of this process itself.
-pub(crate) fn own_cpu() -> Option<f64> {
+pub fn own_cpu() -> Option<f64> {
     stat_ticks("/proc/self/stat", 13)
 }
 
 /// Resident memory of a process in bytes: now, and at its highest.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Memory {
-    pub(crate) resident: u64,
-    pub(crate) peak: u64,
+pub struct Memory {
+    /// Now.
+    pub resident: u64,
+    /// At its highest.
+    pub peak: u64,
 }
 
 /// Reads the resident memory of a process.
-pub(crate) fn memory(pid: u32) -> Option<Memory> {
+pub fn memory(pid: u32) -> Option<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| -> Option<u64> {
         let line = status.lines().find(|line| line.starts_with(name))?;
@@ -134,7 +138,7 @@ pub(crate) fn memory(pid: u32) -> Option<Memory> {
 }
 
 /// The machine in one line: processor, cores, memory, kernel.
-pub(crate) fn name() -> String {
+pub fn name() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
