@@ -9,8 +9,9 @@ use std::time::Duration;
 pub const MEMBERS_MAX: usize = 64;
 
 /// Most messages of one sender that may be on their way to a connected member which has not acknowledged them.
-/// Beyond it that member is fed from the store as it acknowledges, and the local sender waits.
-pub const WINDOW_MESSAGES: u64 = 16 * 1024;
+/// Beyond it that member is fed from the store as it acknowledges, and the local sender waits. More would only be more memory and
+/// less of it in the processor's caches; eight acknowledgements keep it open.
+pub const WINDOW_MESSAGES: u64 = 8 * 1024;
 
 /// The same bound in bytes of payload.
 pub const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
@@ -103,7 +104,7 @@ pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 pub const RECONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// Events that wait for the application. Beyond it links stop reading and sends wait.
-pub const INBOX_EVENTS_MAX: usize = 16 * 1024;
+pub const INBOX_EVENTS_MAX: usize = 4 * 1024;
 
 /// The same bound in bytes of payload.
 pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
