@@ -94,6 +94,60 @@ async fn what_cannot_be_delivered_at_once_is_left_to_the_task_in_order() {
 }
 
 #[tokio::test]
+async fn nothing_is_delivered_before_what_the_task_has_claimed() {
+    let (mut connection, mut peer) = over_tcp().await;
+    let outbox = connection.outbox().clone();
+    assert_eq!(outbox.push_reply(Bytes::from_static(b"first\n")), Pushed::Taken);
+    connection.claim_queued();
+    assert_eq!(outbox.defer(Bytes::from_static(b"then\n")), Pushed::Taken);
+    outbox.deliver();
+    connection.finish().await;
+    let mut lines = String::new();
+    peer.read_to_string(&mut lines).await.unwrap();
+    assert_eq!(lines, "first\nthen\n");
+}
+
+#[tokio::test]
+async fn of_what_is_delivered_in_part_the_rest_follows() {
+    let (connection, mut peer) = over_tcp().await;
+    let outbox = connection.outbox().clone();
+    let chunk = |n: usize| Bytes::from(format!("{n:>59999}\n"));
+    // Nobody reads, so that in the end the socket takes a part of a chunk, or nothing.
+    let mut deferred = 0;
+    while outbox.queued_bytes() == 0 {
+        assert_eq!(outbox.defer(chunk(deferred)), Pushed::Taken);
+        outbox.deliver();
+        deferred += 1;
+        assert!(deferred < 10_000, "a socket that nobody reads takes no gigabyte");
+    }
+    let finishing = tokio::spawn(connection.finish());
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).await.unwrap();
+    finishing.await.unwrap();
+    let sent: Vec<u8> = (0..deferred).flat_map(chunk).collect();
+    assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_full_queue_is_told_when_it_has_room() {
+    let (mut connection, _peer) = over_tcp().await;
+    let outbox = connection.outbox().clone();
+    fill(&outbox);
+    let waiting = tokio::spawn({
+        let outbox = outbox.clone();
+        async move { outbox.relieved().await }
+    });
+    tokio::task::yield_now().await;
+    // The socket would take all of it; but the task has to write it, because it tells who waits.
+    outbox.deliver();
+    let _ = tokio::time::timeout(Duration::from_secs(5), connection.flush()).await;
+    tokio::time::timeout(Duration::from_secs(5), waiting)
+        .await
+        .expect("whoever waits is told")
+        .unwrap();
+}
+
+#[tokio::test]
 async fn what_is_deferred_in_memory_is_written_by_the_task() {
     let (mut connection, mut peer) = in_memory().await;
     let outbox = connection.outbox().clone();
@@ -167,14 +221,17 @@ async fn a_receiver_that_catches_up_is_waited_for_until_it_has() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    fill(&outbox);
-    tokio::task::yield_now().await;
-    let waited = waited(&outbox).await;
-    assert!(
-        waited > PATIENCE.stalled && waited < PATIENCE.behind,
-        "{waited:?}"
-    );
-    assert!(outbox.queued_bytes() <= SOFT_BYTES);
+    for time in ["once", "and again, as if it had never been behind"] {
+        fill(&outbox);
+        tokio::task::yield_now().await;
+        let waited = waited(&outbox).await;
+        assert!(
+            waited > PATIENCE.stalled && waited < PATIENCE.behind,
+            "{time}: {waited:?}"
+        );
+        assert!(outbox.queued_bytes() <= SOFT_BYTES);
+        tokio::time::sleep(PATIENCE.behind).await;
+    }
     reading.abort();
     task.abort();
 }
