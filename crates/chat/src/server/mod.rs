@@ -88,9 +88,19 @@ pub struct Server {
 pub enum StartError {
     /// It cannot listen.
     #[error(
-        "failed to listen on {address}: {source}; hint: choose another address, HOST:PORT; port 0 takes a free one"
+        "failed to listen on {address}: {source}; hint: choose another address with --listen, port 0 takes a free one"
     )]
     Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Its page cannot be served.
+    #[error(
+        "failed to listen on {address} for browsers: {source}; hint: choose another address with --http, port 0 takes a free one"
+    )]
+    Page {
         /// Where.
         address: String,
         /// What the system said.
@@ -156,7 +166,7 @@ impl Server {
         let (listener, door) = self.listener.with_door();
         let page = Page::bind(address, page::ASSETS, door)
             .await
-            .map_err(|source| StartError::Listen {
+            .map_err(|source| StartError::Page {
                 address: address.to_owned(),
                 source,
             })?;

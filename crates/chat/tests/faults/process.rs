@@ -150,6 +150,11 @@ fn an_address_that_is_taken() {
         command.args(["--log", "info"]).env("CHAT_DATA", "unused"),
         "--listen",
     );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
+    check_refused_start(
+        command.args(["--memory", "--listen", "127.0.0.1:0", "--http", &address]),
+        "--http",
+    );
 }
 
 #[test]
