@@ -210,6 +210,8 @@ pub enum Output<'a> {
         connection: ConnectionId,
         /// The room's name.
         room: Arc<str>,
+        /// Numbers up to this one of which nothing is stored were never the room's: it was opened behind them.
+        opened_after: u64,
         /// The last one not wanted.
         after: u64,
         /// The last one wanted.

@@ -65,7 +65,7 @@ impl Hub {
         rooms.sort_by_key(|(_, seq)| std::cmp::Reverse(*seq));
         for (name, seq) in rooms {
             if hub.rooms.has_space() && hub.rooms.find(&name).is_none() {
-                hub.rooms.open(name, seq);
+                hub.rooms.recall(name, seq);
             } else {
                 hub.rooms.leave_out(seq);
             }

@@ -26,6 +26,8 @@ pub(super) struct Room {
     pub(super) name: Name,
     /// The number of the latest event; 0 before the first.
     pub(super) seq: u64,
+    /// The number after which it was opened. Between what is stored of it and this one lie numbers that it never had.
+    pub(super) opened_after: u64,
     pub(super) members: BTreeSet<ConnectionId>,
 }
 
@@ -40,8 +42,7 @@ impl Rooms {
         self.by_id.len() < ROOMS_MAX
     }
 
-    /// The number after which a room begins that is opened now: it may be one that was forgotten, under this or a
-    /// similar spelling, and a number is never given twice.
+    /// The number after which a room begins that is opened now.
     pub(super) fn begins_after(&self) -> u64 {
         self.forgotten_through
     }
@@ -77,8 +78,18 @@ impl Rooms {
         Some(room.name.shared())
     }
 
-    /// Opens a room whose latest event has number `seq`. There is none of that name yet.
-    pub(super) fn open(&mut self, name: Name, seq: u64) -> RoomId {
+    /// Opens a room behind all numbers of those that were forgotten: it may be one of them, under this or a similar
+    /// spelling, and a number is never given twice. There is none of that name yet.
+    pub(super) fn open(&mut self, name: Name) -> RoomId {
+        self.put(name, self.begins_after(), self.begins_after())
+    }
+
+    /// Takes a room in whose latest event has number `seq`. There is none of that name yet.
+    pub(super) fn recall(&mut self, name: Name, seq: u64) -> RoomId {
+        self.put(name, seq, 0)
+    }
+
+    fn put(&mut self, name: Name, seq: u64, opened_after: u64) -> RoomId {
         let id = RoomId(self.opened);
         self.opened += 1;
         for key in name.keys() {
@@ -90,6 +101,7 @@ impl Rooms {
             Room {
                 name,
                 seq,
+                opened_after,
                 members: BTreeSet::new(),
             },
         );
@@ -163,7 +175,7 @@ mod tests {
     fn full() -> Rooms {
         let mut rooms = Rooms::default();
         for n in 0..ROOMS_MAX {
-            rooms.open(name(&format!("room {n}")), n as u64);
+            rooms.recall(name(&format!("room {n}")), n as u64);
         }
         rooms
     }
@@ -189,9 +201,9 @@ mod tests {
         let mut rooms = full();
         assert_eq!(rooms.make_space(3).len(), 3);
         // It was forgotten at 2; another spelling of it is the same room.
-        let again = rooms.open(name("ROOM 2"), rooms.begins_after());
+        let again = rooms.open(name("ROOM 2"));
         assert_eq!(rooms.get_mut(again).next_seq(), 3);
-        let anew = rooms.open(name("never seen"), rooms.begins_after());
+        let anew = rooms.open(name("never seen"));
         assert_eq!(rooms.get_mut(anew).next_seq(), 3);
         assert_ne!(again, anew);
     }

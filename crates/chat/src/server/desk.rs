@@ -10,7 +10,7 @@ use proto::{Harmless, LineWriter, Refusal, WireError};
 
 use super::core::{Core, Progress, State};
 use super::fanout::{Chunk, Numbered};
-use super::request::{Errand, Line, Received};
+use super::request::{Errand, Line, Received, Replay};
 use super::session::Session;
 use crate::codes::RECEIVER_BEHIND;
 use crate::events::{write_reply, write_told};
@@ -141,9 +141,19 @@ impl<'l, 'b> Desk<'l, 'b> {
                 self.tell(connection, line);
             }
             Output::Replay {
-                room, after, through, ..
+                room,
+                opened_after,
+                after,
+                through,
+                ..
             } => {
-                self.progress = Some(Progress::Waits(Errand::Replay { room, after, through }));
+                let replay = Replay {
+                    room,
+                    opened_after,
+                    after,
+                    through,
+                };
+                self.progress = Some(Progress::Waits(Errand::Replay(replay)));
             }
             Output::ReadHistory {
                 id,
@@ -272,7 +282,7 @@ impl<'l, 'b> Desk<'l, 'b> {
     pub(super) fn close(mut self) -> Progress<'b> {
         self.hand_out();
         self.queue_replies();
-        if let Some(Progress::Waits(Errand::Replay { .. })) = self.progress {
+        if let Some(Progress::Waits(Errand::Replay(_))) = self.progress {
             // What others cause from now on comes after the replay.
             self.session.connection.claim_queued();
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proto::WireError;
 
 use super::core::Progress;
-use super::request::Errand;
+use super::request::{Errand, Replay};
 use super::session::{End, Session, Shared, reserve};
 use crate::codes::HISTORY_UNAVAILABLE;
 use crate::history::{self, Window};
@@ -72,7 +72,7 @@ pub(super) async fn run(session: &mut Session, shared: &Shared, errand: Errand<'
                 .reply_history(session, id, &room, page.map_err(|error| unavailable(&error)));
             Ok(())
         }
-        Errand::Replay { room, after, through } => replay(session, shared, &room, after, through).await,
+        Errand::Replay(asked) => replay(session, shared, &asked).await,
     }
 }
 
@@ -89,9 +89,7 @@ async fn answer(
             Progress::Done => return Ok(()),
             Progress::Over => return Err(End::Finished),
             Progress::Needs(needed) => session.connection.write_while(reserve(shared, needed)).await?,
-            Progress::Waits(Errand::Replay { room, after, through }) => {
-                return replay(session, shared, &room, after, through).await;
-            }
+            Progress::Waits(Errand::Replay(asked)) => return replay(session, shared, &asked).await,
             // No answer leads to another question, and none is held up.
             Progress::Waits(_) | Progress::Holds(_) => return Ok(()),
         }
@@ -115,16 +113,12 @@ async fn store_password(shared: &Shared, password: &str, name: Name) -> Result<R
 }
 
 /// Sends what is stored of a room, before anything that was broadcast since.
-async fn replay(
-    session: &mut Session,
-    shared: &Shared,
-    room: &str,
-    after: u64,
-    through: u64,
-) -> Result<(), End> {
-    let mut replay = shared.core.history.replay(room, after, through);
-    let mut accounted = after;
+async fn replay(session: &mut Session, shared: &Shared, asked: &Replay) -> Result<(), End> {
+    let (room, through) = (&*asked.room, asked.through);
+    let mut replay = shared.core.history.replay(room, asked.after, through);
+    let mut accounted = asked.after;
     loop {
+        let from = accounted;
         let (missed, lines) = match replay.next().await {
             Ok(None) => return Ok(()),
             Ok(Some(piece)) => {
@@ -138,6 +132,7 @@ async fn replay(
                 (rest, Bytes::new())
             }
         };
+        let missed = asked.really_missed(from, missed);
         if missed > 0 {
             session
                 .connection

@@ -279,6 +279,15 @@ async fn rooms_that_somebody_left_behind_take_nobodys_place() {
         .as_u64()
         .unwrap();
     assert!(again > numbers[0].1, "{again} after {:?}", numbers[0]);
+    // Nothing is stored here, so what was kept of it is gone with it: rooms left behind take no memory.
+    let events = bia.ok(json!({"op": "history", "after": 0})).await["events"].take();
+    assert_eq!(events.as_array().map(Vec::len), Some(1), "{events}");
+    // A room that is opened only now begins behind them. Numbers that it never had were missed by nobody.
+    let entered = bia
+        .ok(json!({"op": "enter", "room": "never seen", "since": 0}))
+        .await;
+    assert!(entered["seq"].as_u64() > Some(1), "{entered}");
+    bia.ok(json!({"op": "exit"})).await;
     // Where somebody is, the numbers just go on.
     assert_eq!(ana.ok(json!({"op": "say", "text": "still here"})).await["seq"], 3);
     bia.event("said").await;

@@ -173,7 +173,7 @@ impl Hub {
             )
             .with_hint("enter one of those that are there"));
         }
-        Ok(self.rooms.open(name, self.rooms.begins_after()))
+        Ok(self.rooms.open(name))
     }
 
     /// Puts a member into a room; returns the number of that event and how many are there now.
@@ -200,10 +200,11 @@ impl Hub {
         let after = if since < seq { since } else { 0 };
         let through = seq - 1;
         if after < through {
-            let (connection, room) = (call.connection, self.rooms.get(room).name.shared());
+            let room = self.rooms.get(room);
             call.outputs.push(Output::Replay {
-                connection,
-                room,
+                connection: call.connection,
+                room: room.name.shared(),
+                opened_after: room.opened_after,
                 after,
                 through,
             });

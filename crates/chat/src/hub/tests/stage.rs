@@ -170,6 +170,7 @@ impl Stage {
                 room,
                 after,
                 through,
+                ..
             } => {
                 format!("{} <- replay of {room} {after}<..<={through}", connection.0)
             }
