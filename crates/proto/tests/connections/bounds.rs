@@ -6,11 +6,12 @@ use std::time::Duration;
 use proto::codes;
 use proto::net::{
     Client, ClientSettings, Closed, Connection, ConnectionSettings, Dialer, Listener, OutboxLimits,
-    ServerLimits, Shutdown, Turn,
+    ServerLimits, Shutdown, Turn, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::echo::{connection_limits, line, raw, start};
+use crate::echo::{ECHO, connection_limits, line, raw, start};
 
 #[tokio::test(start_paused = true)]
 async fn one_connection_too_many_is_told_so() {
@@ -32,6 +33,33 @@ async fn one_connection_too_many_is_told_so() {
         .is_err()
     {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Over real sockets, in a crowd: some are turned away when the accept loop has used up what the runtime lets a task do at a
+/// stretch.
+#[tokio::test]
+async fn everyone_too_many_is_told_so() {
+    let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_address().unwrap().unwrap();
+    let limits = ServerLimits {
+        connections_max: 1,
+        ..ServerLimits::default()
+    };
+    let hold = |connection: Connection| async move {
+        let _held = connection;
+        std::future::pending().await
+    };
+    tokio::spawn(serve(listener, ECHO, limits, Shutdown::new(), hold));
+    let mut crowd: Vec<_> = (0..100)
+        .map(|_| std::net::TcpStream::connect(address).unwrap())
+        .collect();
+    for stream in crowd.drain(1..) {
+        stream.set_nonblocking(true).unwrap();
+        let mut said = String::new();
+        let mut stream = TcpStream::from_std(stream).unwrap();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.contains(codes::TOO_MANY_CONNECTIONS.as_str()), "{said:?}");
     }
 }
 
