@@ -7,7 +7,36 @@
 //! - [`Store`] and [`FileStore`]: where entries become durable, and what is believed of the disk;
 //! - [`Bank`]: accounts locked in the order of Lamport times, entries made durable together;
 //! - [`Server`]: the wire, sessions, PINs;
-//! - [`Vault`], [`audit`]: what is done while nobody is served.
+//! - [`Vault`], [`audit`]: what is done while nobody is served;
+//! - [`client`]: a customer's session, which pursues each operation until its outcome is known.
+//!
+//! A bank with its ten example accounts, and a customer:
+//!
+//! ```
+//! use bank::client::{Key, Session, TypedPin};
+//! use proto::net::{ClientSettings, Dialer, Shutdown};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let data = tempfile::tempdir()?;
+//! let settings = bank::Settings { data: data.path().join("bank"), ..bank::Settings::default() };
+//! let (server, connector) = bank::Server::in_memory(settings).await?;
+//! let shutdown = Shutdown::new();
+//! let running = tokio::spawn(server.run(shutdown.clone()));
+//!
+//! let mut antonio = Session::new(Dialer::Memory(connector), ClientSettings::new("bank"));
+//! antonio.login("1111111111", TypedPin::new("1234")).await?;
+//! // The key makes it happen once, however often the request had to be sent.
+//! let posted = antonio.deposit("100.00".parse()?, &Key::random()?).await?;
+//! assert_eq!(posted.balance, "110.00");
+//!
+//! shutdown.begin();
+//! running.await??;
+//! // Nothing came from nowhere: ten times 10.00, and the deposit.
+//! assert!(bank::audit(&data.path().join("bank")).is_ok());
+//! # Ok(())
+//! # }
+//! ```
 
 mod account;
 mod amount;

@@ -1,7 +1,28 @@
 //! Reliable multicast among the members of a group: every message exactly once at each, in the order the group asked for.
 //!
-//! [`core`] is the pure state machine; its documentation says which guarantees hold under which failures. [`client`]
-//! attaches to a running peer, [`page`] shows the group in a browser, [`analyse`] shows what a run's traces say.
+//! [`core`] is the pure state machine; its documentation says which guarantees hold under which failures. A program is a
+//! member through [`Group`]; [`client`] attaches to a running peer, [`clients`] is what a peer answers it, [`page`] shows
+//! the group in a browser, [`analyse`] shows what a run's traces say.
+//!
+//! ```no_run
+//! use multicast::{Event, Group, GroupSettings, Members, Order};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // P1 of the three members that need no file; the other two are programs like this one.
+//! let settings = GroupSettings::new("P1".parse()?, Members::builtin()).order(Order::Causal);
+//! let mut group = Group::join(settings).await?;
+//! let sent = group.handle().send("Olá a todos!").await?;
+//! println!("sent at {}", sent.stamp);
+//! while let Some(events) = group.next().await {
+//!     for event in events {
+//!         if let Event::Delivered(delivery) = event {
+//!             println!("{}: {}, sent at {}", delivery.from, delivery.text(), delivery.stamp);
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod analyse;
 pub mod client;

@@ -19,6 +19,71 @@
 //!
 //! All of that is pure. [`net`] holds what touches sockets: listeners, the accept loop, connections, the client,
 //! shutdown and the command-line arguments that the programs share.
+//!
+//! A whole service that gives each text back, and a client, within this process:
+//!
+//! ```
+//! use lamport::Clock;
+//! use proto::net::{Client, ClientSettings, Connection, Dialer, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
+//! use proto::{IdField, LineWriter, OpenRequest, StampField, Text, parse};
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! struct Request<'a> {
+//!     #[serde(default)]
+//!     lamport: StampField,
+//!     #[serde(default)]
+//!     id: IdField,
+//!     #[serde(borrow)]
+//!     text: Option<Text<'a>>,
+//! }
+//!
+//! impl OpenRequest for Request<'_> {
+//!     fn lamport(&self) -> StampField {
+//!         self.lamport
+//!     }
+//!     fn id(&self) -> IdField {
+//!         self.id
+//!     }
+//! }
+//!
+//! async fn echo(mut connection: Connection) {
+//!     let clock = Clock::new();
+//!     connection.establish();
+//!     while let Turn::Received(batch) = connection.turn().await {
+//!         for line in batch.lines().filter_map(Result::ok) {
+//!             let Ok(Some(request)) = parse::<Request<'_>>(line) else { return };
+//!             let (Some(stamp), Some(id)) = (request.lamport.get(), request.id.get()) else { return };
+//!             let Ok(_) = clock.receive(stamp) else { return };
+//!             let Ok(sent) = clock.tick() else { return };
+//!             let mut reply = Vec::new();
+//!             LineWriter::ok(&mut reply, sent, id).text("text", request.text.as_deref().unwrap_or("")).end();
+//!             connection.queue(reply.into());
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (listener, connector) = Listener::memory();
+//! let identity = Identity { service: "echo", version: "0.1.0", process: None };
+//! let shutdown = Shutdown::new();
+//! let serving = tokio::spawn(serve(listener, identity, ServerLimits::default(), shutdown.clone(), echo));
+//!
+//! // The service ends when nobody can reach it any more: the dialer is kept.
+//! let dialer = Dialer::Memory(connector);
+//! let (client, _events) = Client::connect(&dialer, ClientSettings::new("echo")).await?;
+//! let reply = client.request("echo", |line| line.text("text", "olá")).await?;
+//! // Sent at 1, received and answered at 2 and 3, received at 4.
+//! assert_eq!((reply.lamport, reply.received), (3, 4));
+//! assert_eq!(reply.outcome?.get(), r#"{"text":"olá"}"#);
+//!
+//! drop(client);
+//! shutdown.begin();
+//! serving.await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod envelope;
 mod error;

@@ -224,7 +224,8 @@ impl Chat {
     }
 }
 
-/// Joins, and starts the task that holds the connection.
+/// Joins, and starts the task that holds the connection. It ends when the member [leaves](Command::Leave), or when nobody
+/// receives its notices any more: a member that nothing is shown to is no member.
 ///
 /// # Errors
 ///
