@@ -5,8 +5,10 @@
 //! internally tagged enums would buffer every request first and cost two to three times as much.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{WireError, codes};
 use crate::fields::{IdField, StampField, Text};
@@ -69,18 +71,18 @@ pub fn parse<'a, T: Deserialize<'a> + OpenRequest>(line: &'a [u8]) -> Result<Opt
     let text = checked_text(line)?;
     let request: T = read(text)?;
     match (request.lamport(), request.id()) {
-        (StampField::Invalid, _) => Err(Refusal::of(
-            &request,
-            WireError::new(
-                codes::INVALID_STAMP,
-                "the stamp is not an integer from 0 to 2^53 - 1",
-            ),
-        )),
         (_, IdField::Invalid) => Err(Refusal::of(
             &request,
             WireError::new(
                 codes::INVALID_FIELD,
                 "the id is not an integer from 0 to 2^64 - 1",
+            ),
+        )),
+        (StampField::Invalid, _) => Err(Refusal::of(
+            &request,
+            WireError::new(
+                codes::INVALID_STAMP,
+                "the stamp is not an integer from 0 to 2^53 - 1",
             ),
         )),
         (_, IdField::Absent) if is_pong(text) => Ok(None),
@@ -149,17 +151,10 @@ fn refuse_unreadable(text: &str, error: &serde_json::Error) -> Refusal {
     if !error.is_data() {
         return not_json(format!("the line is not JSON: {error}"));
     }
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        lamport: StampField,
-        #[serde(default)]
-        id: IdField,
-    }
-    let envelope = serde_json::from_str(text).unwrap_or(Envelope {
-        lamport: StampField::Invalid,
-        id: IdField::Absent,
-    });
+    let seen: Seen = match serde_json::from_str(text) {
+        Ok(seen) => seen,
+        Err(error) => return not_json(format!("the line is not JSON: {error}")),
+    };
     let message = error.to_string();
     // Serde's own words in `de::Error::duplicate_field` and `missing_field`; tests hold it to them.
     let code = if message.starts_with("duplicate field") {
@@ -171,10 +166,54 @@ fn refuse_unreadable(text: &str, error: &serde_json::Error) -> Refusal {
     };
     // A line whose stamp is fine was a message all the same: its refusal happens after its sending.
     Refusal {
-        id: envelope.id.get(),
-        lamport: envelope.lamport.get(),
+        id: seen.id.get(),
+        lamport: seen.lamport.get(),
         framing: false,
         error: WireError::new(code, message),
+    }
+}
+
+/// What a line shows of its envelope, whatever else is wrong with it.
+#[derive(Default)]
+struct Seen {
+    lamport: StampField,
+    id: IdField,
+}
+
+impl<'de> Deserialize<'de> for Seen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Seen;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
+                let mut seen = Seen::default();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key {
+                        // What stands twice says nothing.
+                        "lamport" if seen.lamport != StampField::Absent => {
+                            map.next_value::<IgnoredAny>()?;
+                            seen.lamport = StampField::Invalid;
+                        }
+                        "id" if seen.id != IdField::Absent => {
+                            map.next_value::<IgnoredAny>()?;
+                            seen.id = IdField::Invalid;
+                        }
+                        "lamport" => seen.lamport = map.next_value()?,
+                        "id" => seen.id = map.next_value()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(seen)
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
     }
 }
 

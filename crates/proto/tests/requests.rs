@@ -109,7 +109,22 @@ fn fields_that_stand_twice_or_have_the_wrong_type() {
         Some(1),
         Some(0),
     );
-    refused(r#"{"id":1,"id":2}"#, codes::DUPLICATE_FIELD, None, None);
+    // Which of two ids is meant nobody knows; of two stamps neither. But who has one stamp has sent a message.
+    refused(
+        r#"{"lamport":4,"id":1,"id":2}"#,
+        codes::DUPLICATE_FIELD,
+        None,
+        Some(4),
+    );
+    refused(
+        r#"{"lamport":4,"lamport":5,"id":1}"#,
+        codes::DUPLICATE_FIELD,
+        Some(1),
+        None,
+    );
+    // Of several mistakes the first in the list of codes is told.
+    refused(r#"{"id":1,"text":5"#, codes::INVALID_JSON, None, None);
+    refused(r#"{"lamport":-1,"id":-1}"#, codes::INVALID_FIELD, None, None);
     refused(
         r#"{"lamport":4,"id":1,"text":5}"#,
         codes::INVALID_FIELD,
