@@ -38,7 +38,7 @@ fn err(output: &Output) -> String {
 
 #[test]
 fn the_menu_plays_the_sample_session_and_shows_the_seed_s_clock() {
-    let bank = RealBank::with_flags(None, &[]);
+    let bank = RealBank::with_flags(None, &["--log", "bank=debug"]);
     let session = "1111111111\n1234\n1\n3\n100\n1\n2\n15\n4\n0000000000\n20\n1\n0\n";
     let output = client(&bank, &["--clock"], session);
     assert_eq!(
@@ -53,6 +53,18 @@ fn the_menu_plays_the_sample_session_and_shows_the_seed_s_clock() {
         .collect();
     assert_eq!(clock[..14], [1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28]);
     assert!(output.status.success());
+    // The other half of the clock is the server's, in its log.
+    let log = bank.log();
+    let clock: Vec<u64> = log
+        .lines()
+        .filter_map(|line| line.split_once(" lamport=")?.1.split(' ').next()?.parse().ok())
+        .collect();
+    assert_eq!(
+        clock[..14],
+        [2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27],
+        "{log}"
+    );
+    assert!(log.contains("operation=\"login\""), "{log}");
 }
 
 #[test]

@@ -138,6 +138,7 @@ impl Session {
                 return Ok(());
             }
         };
+        tracing::debug!(lamport, operation = request.name(), "received");
         if self.holder.is_none() && needs_login(request.name()) {
             let error = WireError::new(NOT_LOGGED_IN, "nobody is logged in on this connection")
                 .with_hint("send {\"op\":\"login\",\"account\":…,\"pin\":…} first");
@@ -216,6 +217,7 @@ impl Session {
     }
 
     fn push(&mut self, id: u64, lamport: u64, body: Promise<Body>) {
+        tracing::debug!(lamport, id, "answered");
         self.told = lamport;
         self.answers.push(Answer { id, lamport, body });
     }

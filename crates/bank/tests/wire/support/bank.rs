@@ -225,14 +225,13 @@ fn spawn(place: &TempDir, flags: &[String], start: usize) -> (Child, SocketAddr)
         .args([
             "--listen",
             "127.0.0.1:0",
-            "--log",
-            "warn",
             "--segment-bytes",
             SEGMENT_BYTES,
             "--data",
         ])
         .arg(place.path().join("data"))
         .args(flags)
+        .env("BANK_LOG", "warn")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
