@@ -10,18 +10,13 @@ use crate::pin::{Pin, PinCost, PinHash};
 use crate::setup::SetupError;
 use crate::store::{Batch, FileStore, Store as _, StoreSettings};
 
-/// The RG of account `n` that [`generate`] makes: ten digits.
-///
-/// # Panics
-///
-/// Never: every `u32` has at most ten digits.
-#[must_use]
-pub fn generated_account(n: u32) -> AccountId {
+/// The account that stands at place `n`.
+fn generated_account(n: u32) -> AccountId {
     format!("{n:010}").parse().expect("ten digits are an RG")
 }
 
-/// Fills the empty directory with `accounts` accounts, [`generated_account`]`(0)` and on, with 1,000.00 each and the
-/// PIN 1234, and `entries` transfers among them, the same ones each time.
+/// Fills the empty directory with `accounts` accounts, 0000000000 and on, with 1,000.00 each and the PIN 1234, and
+/// `entries` transfers among them, the same ones each time.
 ///
 /// # Errors
 ///

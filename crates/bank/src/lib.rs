@@ -60,7 +60,7 @@ pub use account::{AccountId, AccountIdError, RG_DIGITS_MAX};
 pub use amount::{Amount, AmountError, Balance};
 pub use engine::{Bank, ExecuteError, Holding, Promise, StatementError, StatementLine, Turn, Unavailable};
 pub use entry::{Asked, Entry, EntryError, EntryKind, KeyPrint, Why};
-pub use generate::{generate, generated_account};
+pub use generate::generate;
 pub use ledger::{
     Account, Index, Ledger, Moment, Operation, Outcome, Refusal, ReplayError, Slot, refusal_of,
     same_operation,

@@ -8,7 +8,14 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use crate::hub::{Event, Reply, RoomLine};
 
 /// An event of a room: what everybody in it receives, with the same bytes, and what is stored.
-pub fn write_event(line: &mut Vec<u8>, lamport: u64, at_ms: u64, room: &str, seq: u64, event: &Event<'_>) {
+pub(crate) fn write_event(
+    line: &mut Vec<u8>,
+    lamport: u64,
+    at_ms: u64,
+    room: &str,
+    seq: u64,
+    event: &Event<'_>,
+) {
     let begin = |line, name| {
         LineWriter::event(line, lamport, name)
             .text("room", room)
@@ -27,7 +34,7 @@ pub fn write_event(line: &mut Vec<u8>, lamport: u64, at_ms: u64, room: &str, seq
 }
 
 /// A private text.
-pub fn write_told(line: &mut Vec<u8>, lamport: u64, at_ms: u64, from: &str, text: &str) {
+pub(crate) fn write_told(line: &mut Vec<u8>, lamport: u64, at_ms: u64, from: &str, text: &str) {
     LineWriter::event(line, lamport, "told")
         .text("from", from)
         .text("text", text)
@@ -36,7 +43,7 @@ pub fn write_told(line: &mut Vec<u8>, lamport: u64, at_ms: u64, from: &str, text
 }
 
 /// So many events of a room are missing here.
-pub fn write_lagged(line: &mut Vec<u8>, lamport: u64, room: &str, missed: u64) {
+pub(crate) fn write_lagged(line: &mut Vec<u8>, lamport: u64, room: &str, missed: u64) {
     LineWriter::event(line, lamport, "lagged")
         .text("room", room)
         .number("missed", missed)
@@ -44,7 +51,7 @@ pub fn write_lagged(line: &mut Vec<u8>, lamport: u64, room: &str, missed: u64) {
 }
 
 /// What a request brought.
-pub fn write_reply(line: &mut Vec<u8>, lamport: u64, id: u64, reply: &Reply) {
+pub(crate) fn write_reply(line: &mut Vec<u8>, lamport: u64, id: u64, reply: &Reply) {
     let line = LineWriter::ok(line, lamport, id);
     match reply {
         Reply::Said { room, seq } | Reply::Exited { room, seq } => {
@@ -82,7 +89,7 @@ pub fn write_reply(line: &mut Vec<u8>, lamport: u64, id: u64, reply: &Reply) {
 }
 
 /// The reply to `history`: stored lines as they were sent.
-pub fn write_history<'e>(
+pub(crate) fn write_history<'e>(
     line: &mut Vec<u8>,
     lamport: u64,
     id: u64,

@@ -35,7 +35,7 @@
 
 pub mod client;
 pub mod codes;
-pub mod events;
+mod events;
 pub mod history;
 pub mod hub;
 pub mod limits;

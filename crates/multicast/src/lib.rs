@@ -31,9 +31,9 @@ pub mod core;
 mod driver;
 mod durable;
 pub mod group;
-pub mod group_file;
+mod group_file;
 pub mod limits;
-pub mod members;
+mod members;
 pub mod page;
 mod record;
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
+use multicast::Member;
 use multicast::core::frame::Frame;
 use multicast::core::{Input, Memory, Order, Output, Peer, Settings};
-use multicast::members::Member;
 
 use crate::payload;
 
