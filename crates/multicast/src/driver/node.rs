@@ -2,15 +2,17 @@
 //!
 //! Whoever has something for the engine, a link a batch of frames, the application its messages, does the work itself:
 //! takes the lock, lets the core decide, and writes what is to be sent after letting go of the lock. So a message wakes no other
-//! task between the application and the socket, nor between the socket and the application's inbox.
+//! task between the application and the socket, nor between the socket and the application's inbox. A link that finds the lock
+//! taken does not wait for it: it [leaves its frames](Arrivals) to whoever has it, who looks for them again after letting go.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
 
 use bytes::Bytes;
 use proto::net::Outbox;
 use tokio::sync::{Notify, oneshot, watch};
 
+use super::arrivals::Arrivals;
 use super::engine::{Engine, Taken};
 use super::inbox::{Given, Inbox};
 use crate::client::Status;
@@ -24,6 +26,7 @@ use crate::members::Member;
 pub(crate) struct Node {
     /// Held for one batch, never across an await.
     engine: Mutex<Engine>,
+    arrivals: Arrivals,
     durable: bool,
     inbox: Inbox,
     /// Whose turn it is to send: those who wait do so in the order of their coming, and messages of one call stay together.
@@ -68,6 +71,7 @@ impl Node {
     fn new(engine: Engine) -> Self {
         Self {
             durable: engine.is_durable(),
+            arrivals: Arrivals::new(engine.members()),
             engine: Mutex::new(engine),
             inbox: Inbox::default(),
             turn: tokio::sync::Mutex::default(),
@@ -101,8 +105,12 @@ impl Node {
         self.with(|engine| engine.link_down(member, session));
     }
 
-    /// Takes what arrived on a link, all of it. False when this member has left.
+    /// Takes what arrived on a link, all of it, or leaves it to whoever is at the engine. False when this member has left.
     pub(crate) fn frames(&self, member: Member, session: u64, frames: &mut Vec<Frame>) -> bool {
+        if self.arrivals.put(member, session, frames) {
+            return self.take_arrivals();
+        }
+        // What it left before goes first.
         self.with(|engine| engine.frames(member, session, frames))
             .is_some()
     }
@@ -199,7 +207,7 @@ impl Node {
     }
 
     fn ticket(&self) -> u64 {
-        self.engine.lock().map_or(0, |engine| engine.ticket())
+        self.look(|engine| engine.ticket()).unwrap_or(0)
     }
 
     /// How the member is; `None` once it has left.
@@ -229,19 +237,48 @@ impl Node {
     }
 
     fn await_deadline(&self) -> Option<tokio::time::Instant> {
-        Some(self.engine.lock().ok()?.await_deadline())
+        self.look(Engine::await_deadline)
+    }
+
+    /// Looks at the engine, even of a member that has left. `None` if it died of a panic.
+    fn look<R>(&self, look: impl FnOnce(&mut Engine) -> R) -> Option<R> {
+        let seen = look(&mut *self.engine.lock().ok()?);
+        self.take_arrivals();
+        Some(seen)
     }
 
     /// Does `work` on the engine and all that follows from it. `None` when this member has left, or died of a panic.
     fn with<R>(&self, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
-        let Ok(mut engine) = self.engine.lock() else {
-            // What the panic left behind is not to be trusted; the application hears that nothing more comes.
-            self.inbox.close();
-            return None;
+        let done = match self.engine.lock() {
+            Ok(engine) => self.work(engine, work)?,
+            Err(_) => return self.died(),
         };
+        self.take_arrivals();
+        Some(done)
+    }
+
+    /// Gives the engine the frames that were left for it, unless somebody is at it: who lets go of it looks for them afterwards. False
+    /// when this member has left.
+    fn take_arrivals(&self) -> bool {
+        while !self.arrivals.is_empty() {
+            let done = match self.engine.try_lock() {
+                Ok(engine) => self.work(engine, |_| ()),
+                Err(TryLockError::WouldBlock) => return true,
+                Err(TryLockError::Poisoned(_)) => self.died(),
+            };
+            if done.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does `work`, after what was left for the engine, lets go of it, and does what follows.
+    fn work<R>(&self, mut engine: MutexGuard<'_, Engine>, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
         if engine.has_left() {
             return None;
         }
+        engine.take_arrivals(&self.arrivals);
         let done = work(&mut engine);
         let afterwards = engine.finish(&self.inbox);
         drop(engine);
@@ -258,5 +295,11 @@ impl Node {
             self.sooner.notify_one();
         }
         Some(done)
+    }
+
+    /// What the panic left behind is not to be trusted; the application hears that nothing more comes.
+    fn died<R>(&self) -> Option<R> {
+        self.inbox.close();
+        None
     }
 }

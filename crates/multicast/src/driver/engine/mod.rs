@@ -23,6 +23,7 @@ use proto::net::Outbox;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::arrivals::Arrivals;
 use super::handshake::order_word;
 use super::inbox::Inbox;
 use super::node::Afterwards;
@@ -86,6 +87,8 @@ pub(crate) struct Engine {
     blocked: bool,
     /// The deadline that is waited for, if one is.
     awaited: Option<u64>,
+    /// Room for frames that links left.
+    arrived: Vec<Frame>,
     outputs: Vec<Output>,
     events: Vec<Event>,
     writer: wire::Writer,
@@ -124,6 +127,7 @@ impl Engine {
             taken: 0,
             blocked: false,
             awaited: None,
+            arrived: Vec::new(),
             outputs: Vec::new(),
             events: Vec::new(),
             writer: wire::Writer::default(),
@@ -176,6 +180,15 @@ impl Engine {
             self.links[member.index()] = None;
             self.step(self.now(), Input::LinkDown(member));
         }
+    }
+
+    /// Takes the frames that links left for it.
+    pub(super) fn take_arrivals(&mut self, arrivals: &Arrivals) {
+        let mut frames = std::mem::take(&mut self.arrived);
+        while let Some((member, session)) = arrivals.take(&mut frames) {
+            self.frames(member, session, &mut frames);
+        }
+        self.arrived = frames;
     }
 
     /// Takes all of `frames`, unless another link has taken the place of this one.
@@ -295,6 +308,11 @@ impl Engine {
         self.left = true;
         self.links.clear();
         self.store.take()
+    }
+
+    /// How many members the group has.
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
     }
 
     pub(super) fn is_durable(&self) -> bool {
