@@ -315,6 +315,8 @@ impl Links {
             if !frames.is_empty() && !self.node.frames(member, session, &mut frames) {
                 return "this peer ends".to_owned();
             }
+            // The application may wait for a thread to take its events with, and a flooded link would not let go of it.
+            tokio::task::yield_now().await;
             if let Err(closed) = wire.connection.write_while(self.node.room()).await {
                 return closed.to_string();
             }
