@@ -3,18 +3,21 @@
 use std::time::{Duration, Instant};
 
 use browser::{Browser, Key, Page};
-use lamport::trace::{Reader, Record};
+use lamport::trace::{Reader, Record, TraceEvent};
 
 use super::group::Group;
 
-/// How often a text is the label of an event in a peer's trace.
-fn times_traced(group: &Group, n: usize, text: &str) -> usize {
+/// The events of a peer's trace that are about a message.
+fn traced(group: &Group, n: usize) -> Vec<TraceEvent<'static>> {
     let mut reader = Reader::open(group.trace(n)).expect("a trace");
-    let mut times = 0;
+    let mut events = Vec::new();
     while let Ok(Some(record)) = reader.read() {
-        times += usize::from(matches!(record, Record::Event(event) if event.label == text));
+        match record {
+            Record::Event(event) if event.message.is_some() => events.push(event.into_owned()),
+            _ => {}
+        }
     }
-    times
+    events
 }
 
 fn sends(page: &Page, text: &str) {
@@ -39,8 +42,16 @@ fn what_the_page_sends_is_delivered_once_at_each() {
         page.sees("#deliveries", long.trim_end());
         page.has_no_complaint();
     }
+    let sent = traced(&group, 1)
+        .into_iter()
+        .find(|event| event.label == "from the page");
+    let message = sent.expect("P1 sent it").message;
     for n in 1..=3 {
-        assert_eq!(times_traced(&group, n, "from the page"), 1, "P{n}");
+        let times = traced(&group, n)
+            .iter()
+            .filter(|event| event.message == message)
+            .count();
+        assert_eq!(times, 1, "P{n}");
     }
 }
 
