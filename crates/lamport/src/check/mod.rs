@@ -236,6 +236,9 @@ fn own_order(last: &mut Vec<Last>, seen: &Seen<'_>) -> Result<(), Box<Violation>
         return Ok(());
     };
     let before = *last;
+    if begins_anew(seen.event, before.time) {
+        return Ok(());
+    }
     (last.time, last.place) = (now.time, now.place);
     if now.time > before.time {
         return Ok(());
@@ -256,6 +259,13 @@ fn own_order(last: &mut Vec<Last>, seen: &Seen<'_>) -> Result<(), Box<Violation>
             (now.place, seen.describe()),
         ],
     ))
+}
+
+/// Whether a process says that it was started again, with its clock where it was or without one. Its clock has not moved, so
+/// this is no event among the others.
+fn begins_anew(event: &TraceEvent<'_>, time_before: u64) -> bool {
+    let stands_still = event.lamport == 0 || event.lamport == time_before;
+    stands_still && event.kind == Kind::Local && event.label == "start"
 }
 
 fn unless_lifted(lifted: &[Rule], outcome: Result<(), Box<Violation>>) -> Result<(), Box<Violation>> {

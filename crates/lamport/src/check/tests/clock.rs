@@ -22,6 +22,31 @@ fn times_must_grow() {
 }
 
 #[test]
+fn a_process_that_is_started_again_may_begin_with_a_clock_that_has_not_moved() {
+    let again_at = |time| {
+        let lines = format!("P3 {time} local - start order=ORDER\nP3 9  receive P1@8 arrived");
+        doctor(CAST, "P3 9  receive P1@8 arrived", &lines)
+    };
+    let run = |script: &str| {
+        run(
+            &script.replace("ORDER", "causal"),
+            Service::Multicast,
+            Options::default(),
+        )
+    };
+    for time in [0, 6] {
+        assert!(
+            run(&again_at(time)).is_ok(),
+            "without its clock, or with it: {time}"
+        );
+    }
+    assert_eq!(run(&again_at(5)).unwrap_err().rule, Rule::TimesGrow);
+    // But what it does then must be later than what it did before, or one message could be taken for another.
+    let forgetful = again_at(0).replace("P3 9  receive", "P3 6  receive");
+    assert_eq!(run(&forgetful).unwrap_err().rule, Rule::TimesGrow);
+}
+
+#[test]
 fn a_receive_must_be_later_than_its_send() {
     check_chat("bia  15 receive", "bia  12 receive", Rule::ReceiveAfterSend, 2);
     check_chat("bia  15 receive", "bia  11 receive", Rule::ReceiveAfterSend, 2);
