@@ -17,38 +17,18 @@ use tokio::net::ToSocketAddrs;
 use self::vitals::Monitored;
 use crate::group::Group;
 
-const fn script(path: &'static str, body: &'static [u8]) -> Asset {
-    Asset {
-        path,
-        content_type: "text/javascript; charset=utf-8",
-        body,
-    }
-}
-
 const ASSETS: &[Asset] = &[
-    Asset {
-        path: "/",
-        content_type: "text/html; charset=utf-8",
-        body: include_bytes!("index.html"),
-    },
-    Asset {
-        path: "/style.css",
-        content_type: "text/css; charset=utf-8",
-        body: include_bytes!("style.css"),
-    },
-    Asset {
-        path: "/diagram.css",
-        content_type: "text/css; charset=utf-8",
-        body: include_bytes!("diagram.css"),
-    },
-    script("/app.js", include_bytes!("app.js")),
-    script("/feed.js", include_bytes!("feed.js")),
-    script("/model.js", include_bytes!("model.js")),
-    script("/layout.js", include_bytes!("layout.js")),
-    script("/draw.js", include_bytes!("draw.js")),
-    script("/crowd.js", include_bytes!("crowd.js")),
-    script("/view.js", include_bytes!("view.js")),
-    script("/panels.js", include_bytes!("panels.js")),
+    Asset::page(include_bytes!("index.html")),
+    Asset::style("/style.css", include_bytes!("style.css")),
+    Asset::style("/diagram.css", include_bytes!("diagram.css")),
+    Asset::script("/app.js", include_bytes!("app.js")),
+    Asset::script("/feed.js", include_bytes!("feed.js")),
+    Asset::script("/model.js", include_bytes!("model.js")),
+    Asset::script("/layout.js", include_bytes!("layout.js")),
+    Asset::script("/draw.js", include_bytes!("draw.js")),
+    Asset::script("/crowd.js", include_bytes!("crowd.js")),
+    Asset::script("/view.js", include_bytes!("view.js")),
+    Asset::script("/panels.js", include_bytes!("panels.js")),
 ];
 
 /// A page that listens and is not served yet.

@@ -46,18 +46,42 @@ pub struct Asset {
     pub body: &'static [u8],
 }
 
+impl Asset {
+    /// The page itself, found at `/`.
+    #[must_use]
+    pub const fn page(body: &'static [u8]) -> Self {
+        Self {
+            path: "/",
+            content_type: "text/html; charset=utf-8",
+            body,
+        }
+    }
+
+    /// A script of the page.
+    #[must_use]
+    pub const fn script(path: &'static str, body: &'static [u8]) -> Self {
+        Self {
+            path,
+            content_type: "text/javascript; charset=utf-8",
+            body,
+        }
+    }
+
+    /// A style sheet of the page.
+    #[must_use]
+    pub const fn style(path: &'static str, body: &'static [u8]) -> Self {
+        Self {
+            path,
+            content_type: "text/css; charset=utf-8",
+            body,
+        }
+    }
+}
+
 /// What the pages share, served beside every page's own files: `/wire.js` speaks the wire, `/base.css` is the look.
 const SHARED: [Asset; 2] = [
-    Asset {
-        path: "/wire.js",
-        content_type: "text/javascript; charset=utf-8",
-        body: include_bytes!("web/wire.js"),
-    },
-    Asset {
-        path: "/base.css",
-        content_type: "text/css; charset=utf-8",
-        body: include_bytes!("web/base.css"),
-    },
+    Asset::script("/wire.js", include_bytes!("web/wire.js")),
+    Asset::style("/base.css", include_bytes!("web/base.css")),
 ];
 
 /// What a service tells of itself when monitoring asks.
