@@ -15,10 +15,11 @@ use lamport::Clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connection::{Closed, Connection, ConnectionSettings, Turn};
+use super::connection::{Connection, ConnectionSettings};
 use super::dial::Dialer;
 use super::requests::{Observer, ReceivedEvent, ReceivedReply, Requests};
 use super::shutdown::Shutdown;
+use super::turn::{Closed, Turn};
 use crate::PROTOCOL;
 use crate::error::ToldError;
 use crate::incoming::{Greeting, ReplyError};

@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -20,9 +19,9 @@ use super::outbox::{Outbox, OutboxLimits};
 use super::shutdown::{Shutdown, Step, Watch};
 use super::socket::Socket;
 use super::stream::{PeerAddress, Stream};
+use super::turn::{Closed, Turn};
 use crate::envelope::Refusal;
 use crate::error::{Code, WireError, codes};
-use crate::frame::Batch;
 use crate::limits;
 use crate::writer::LineWriter;
 
@@ -52,49 +51,6 @@ impl Default for ConnectionSettings {
             idle: Some(limits::IDLE_DEFAULT),
             write_stall: Some(limits::WRITE_STALL_DEFAULT),
             outbox: OutboxLimits::default(),
-        }
-    }
-}
-
-/// What [`Connection::turn`] came back with.
-#[derive(Debug)]
-pub enum Turn {
-    /// Lines arrived.
-    Received(Batch),
-    /// The outbox is empty again after it had refused an event.
-    Drained,
-    /// The server is going down: finish, then [flush](Connection::flush) and drop the connection. Told once.
-    ShuttingDown,
-    /// The connection is over.
-    Closed(Closed),
-}
-
-/// Why a connection is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
-    /// The peer closed its end, and was sent what it was owed by then.
-    Ended,
-    /// The stream broke.
-    Lost(io::ErrorKind),
-    /// It was silent for too long.
-    TimedOut,
-    /// It was not established in time.
-    HandshakeTimedOut,
-    /// It did not read what was sent to it.
-    Slow,
-    /// It was still there after the grace period of a shutdown.
-    CutOff,
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ended => f.write_str("the peer closed it"),
-            Self::Lost(kind) => write!(f, "it broke: {kind}"),
-            Self::TimedOut => f.write_str("it was silent for too long"),
-            Self::HandshakeTimedOut => f.write_str("it was not established in time"),
-            Self::Slow => f.write_str("it did not read what was sent"),
-            Self::CutOff => f.write_str("it was cut off by the shutdown"),
         }
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::connection::{Closed, ConnectionSettings};
+use super::connection::ConnectionSettings;
+use super::turn::Closed;
 
 /// Without any deadline a look now and then does no harm.
 const LOOK: Duration = Duration::from_secs(3600);

@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 use tokio_util::io::poll_read_buf;
 
-use super::connection::Closed;
 use super::read_buffers::ReadBuffers;
 use super::socket::Socket;
+use super::turn::Closed;
 use crate::frame::{Batch, LineDecoder};
 
 thread_local! {

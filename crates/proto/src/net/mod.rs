@@ -26,12 +26,13 @@ mod server;
 mod shutdown;
 mod socket;
 mod stream;
+mod turn;
 #[cfg(feature = "web")]
 pub mod web;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientSettings, ConnectError};
-pub use connection::{Closed, Connection, ConnectionSettings, Turn};
+pub use connection::{Connection, ConnectionSettings};
 pub use dial::Dialer;
 pub use listener::{Listener, MemoryConnector};
 pub use outbox::{Outbox, OutboxLimits, Patience, Pushed};
@@ -39,3 +40,4 @@ pub use requests::{Observer, ReceivedEvent, ReceivedReply};
 pub use server::{Identity, ServerLimits, raise_open_files_limit, serve};
 pub use shutdown::Shutdown;
 pub use stream::{PeerAddress, Stream};
+pub use turn::{Closed, Turn};

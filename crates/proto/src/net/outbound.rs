@@ -9,11 +9,11 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use tokio::task::unconstrained;
 
-use super::connection::Closed;
 use super::deadlines::Deadlines;
 use super::outbox::Outbox;
 use super::queue;
 use super::socket::Socket;
+use super::turn::Closed;
 use crate::limits::WRITE_CHUNKS_MAX;
 
 /// See the [module](self).
