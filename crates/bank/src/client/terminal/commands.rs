@@ -120,7 +120,7 @@ async fn operate(
         }
         Command::Statement { before, limit } => {
             let page = pages(session, *before, *limit).await?;
-            let text = show::statement(&page, &TimeZone::system());
+            let text = show::statement(&page, &TimeZone::system(), show::columns());
             Outcome {
                 text,
                 json: json!({"account": account, "entries": page.entries, "more": page.more}),

@@ -166,7 +166,7 @@ async fn transfer(session: &mut Session, console: &mut impl Console) -> Result<(
 
 async fn statement(session: &mut Session, console: &mut impl Console) -> Result<(), Interrupted> {
     let page = session.statement(None, Some(STATEMENT_ENTRIES)).await?;
-    Ok(console.show(&show::statement(&page, &TimeZone::system()))?)
+    Ok(console.show(&show::statement(&page, &TimeZone::system(), show::columns()))?)
 }
 
 async fn ask_amount(console: &mut impl Console) -> Result<Amount, Interrupted> {

@@ -1,6 +1,6 @@
 //! What people read: balances, and statements as an aligned table.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use jiff::tz::TimeZone;
 use proto::Harmless;
 
@@ -20,14 +20,35 @@ pub(super) fn done(what: &str, posted: &Posted) -> String {
     )
 }
 
-/// A statement as a table, the latest entry first, amounts signed and aligned.
-pub(super) fn statement(page: &StatementPage, zone: &TimeZone) -> String {
+/// Columns of the terminal that is written to, if it is one.
+pub(super) fn columns() -> Option<usize> {
+    Table::new().width().map(usize::from)
+}
+
+/// A statement as a table, the latest entry first, amounts signed and aligned; as a list where the table would not fit
+/// into so many `columns`.
+pub(super) fn statement(page: &StatementPage, zone: &TimeZone, columns: Option<usize>) -> String {
     if page.entries.is_empty() {
         return "No entries.".to_owned();
     }
+    let fits = |text: &String| {
+        columns.is_none_or(|columns| text.lines().all(|line| line.chars().count() <= columns))
+    };
+    let mut text = [presets::UTF8_FULL_CONDENSED, presets::UTF8_HORIZONTAL_ONLY]
+        .into_iter()
+        .map(|style| table(page, zone, style))
+        .find(fits)
+        .unwrap_or_else(|| list(page, zone));
+    if let Some(oldest) = page.entries.last().filter(|_| page.more) {
+        text.push_str(&format!("\nThere are older entries: before {}.", oldest.entry));
+    }
+    text
+}
+
+fn table(page: &StatementPage, zone: &TimeZone, style: TableStyle) -> String {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_FULL_CONDENSED)
+        .load_style(style)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["Entry", "Time", "Operation", "With", "Amount", "Balance"].map(Cell::new));
     for entry in &page.entries {
@@ -45,11 +66,26 @@ pub(super) fn statement(page: &StatementPage, zone: &TimeZone) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = table.to_string();
-    if let Some(oldest) = page.entries.last().filter(|_| page.more) {
-        text.push_str(&format!("\nThere are older entries: before {}.", oldest.entry));
-    }
-    text
+    table.to_string()
+}
+
+fn list(page: &StatementPage, zone: &TimeZone) -> String {
+    let entries = page.entries.iter().map(|entry| {
+        let what = format!(
+            "{} {}",
+            operation(entry),
+            entry.counterparty.as_deref().unwrap_or_default()
+        );
+        format!(
+            "{}  {}\n  {} {}\n  balance {}",
+            entry.entry,
+            time(entry.at, zone),
+            Harmless(what.trim_end()),
+            Harmless(&signed_amount(entry)),
+            Harmless(&entry.balance),
+        )
+    });
+    entries.collect::<Vec<_>>().join("\n")
 }
 
 fn operation(entry: &StatementEntry) -> &str {
@@ -127,7 +163,24 @@ mod tests {
 │     2 ┆ 2026-11-21 02:02:22 ┆ account opened ┆            ┆  +10.00 ┆   10.00 │
 └───────┴─────────────────────┴────────────────┴────────────┴─────────┴─────────┘
 There are older entries: before 2.";
-        assert_eq!(statement(&page, &TimeZone::UTC), expected);
+        for columns in [None, Some(82)] {
+            assert_eq!(statement(&page, &TimeZone::UTC, columns), expected);
+        }
+        let narrower = statement(&page, &TimeZone::UTC, Some(80));
+        assert!(
+            narrower.contains("transfer to      0000000000    -20.00     75.00"),
+            "{narrower}"
+        );
+        let narrow = statement(&page, &TimeZone::UTC, Some(40));
+        assert!(
+            narrow.starts_with(
+                "13  2026-11-21 02:02:22\n  transfer to 0000000000 -20.00\n  balance 75.00\n12  "
+            ),
+            "{narrow}"
+        );
+        for (text, columns) in [(narrower, 80), (narrow, 40)] {
+            assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
+        }
     }
 
     #[test]
@@ -142,6 +195,9 @@ There are older entries: before 2.";
             )],
             more: false,
         };
-        assert!(!statement(&page, &TimeZone::UTC).contains(|c| c != '\n' && proto::is_harmful(c)));
+        for columns in [None, Some(20)] {
+            let text = statement(&page, &TimeZone::UTC, columns);
+            assert!(!text.contains(|c| c != '\n' && proto::is_harmful(c)), "{text:?}");
+        }
     }
 }
