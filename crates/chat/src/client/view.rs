@@ -1,8 +1,7 @@
 //! How notices look to a person: one line each, tables for lists, nothing that acts on a terminal.
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::Table;
-use comfy_table::presets;
+use comfy_table::{ContentArrangement, Table, presets};
 use proto::{Harmless, ToldError};
 
 use super::{Done, End, Event, Message, Notice, What};
@@ -246,6 +245,7 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>, more: bool) -> 
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
