@@ -85,5 +85,7 @@ pub enum RegisterError {
 
 /// Why a clean end was not clean: what was not stored is lost, as after a crash, and numbers will skip.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to store the last of the history: {0}")]
+#[error(
+    "failed to store the last of the history: {0}; hint: free some space on the disk before you start again"
+)]
 pub struct CloseError(pub(super) String);

@@ -156,7 +156,8 @@ fn send(args: &Args, handle: Handle, shutdown: Shutdown) -> tokio::task::JoinHan
             if !texts.is_empty()
                 && let Err(error) = handle.send_all(texts.into_iter().map(Bytes::from)).await
             {
-                tracing::error!("not sent: {error}");
+                // No later line will be sent either, and whoever ended the member has said why.
+                return tracing::error!("not sent: {error}");
             }
             if ends {
                 return shutdown.begin();
