@@ -1,9 +1,9 @@
 //! What `--trace` costs the services: `cargo bench --bench tracing` (`-- chat` for one service, `-- --rounds 9` for more).
 //!
-//! Runs each service's own load benchmark, flat out, in pairs: once as it is and once with every event of the server (of
-//! every member) recorded, the order turned around from pair to pair. The cost is the median of the pairs' ratios. What
-//! the disk could not keep up with is dropped by design, and counted here: a cost with many dropped events is that of the
-//! disk.
+//! Runs each service's own load benchmark, flat out and at about half of that, in pairs: once as it is and once with every
+//! event of the server (of every member) recorded, the order turned around from pair to pair. The cost is the median of the
+//! pairs' ratios, of the rate and of the CPU time for each delivery or transfer (in the multicast: for each message). What the
+//! disk could not keep up with is dropped by design, and counted here: a cost with many dropped events is that of the disk.
 
 #![expect(clippy::print_stdout, reason = "the figures are this program's output")]
 
@@ -18,65 +18,123 @@ use serde_json::Value;
 const COST_MAX: f64 = 0.10;
 const ROUNDS: usize = 5;
 
-/// A load, and where its benchmark tells the rate.
+/// A load, and where its benchmark tells what it brought.
 struct Load {
     service: &'static str,
     says: &'static str,
-    bench: &'static str,
     arguments: &'static [&'static str],
-    /// The variable that turns tracing on.
-    variable: &'static str,
+    /// Where the benchmark's report tells the rate.
     rate: &'static str,
     unit: &'static str,
 }
 
+/// How a service's own benchmark is asked.
+struct Bench {
+    name: &'static str,
+    /// The variable that turns tracing on.
+    variable: &'static str,
+    /// Where it tells the CPU seconds, in the same object as the rate.
+    cpu: &'static str,
+}
+
+fn bench(service: &str) -> Bench {
+    let (name, variable, cpu) = match service {
+        "chat" => ("fanout", "CHAT_TRACE", "/cpu_seconds_per_million"),
+        "bank" => ("transfers", "BANK_TRACE", "/cpu_seconds_per_million/0"),
+        _ => ("mesh", "MESH_TRACES", "/cpu_seconds_per_million"),
+    };
+    Bench { name, variable, cpu }
+}
+
+/// The row of a report and, behind the bar, the rate in it.
+const CHAT: &str = "/fanout/0/rounds/0/chat|/deliveries_per_second";
+const BANK: &str = "/rows/0|/bank/0";
+const MULTICAST: &str = "/rows/0/rounds/0/causal|/deliveries_per_second";
+
+/// Flat out first, then at about half of the service's top rate.
 const LOADS: &[Load] = &[
     Load {
         service: "chat",
         says: "4 senders to 100 receivers",
-        bench: "fanout",
         arguments: &["--only", "fanout", "--senders", "4", "--receivers", "100"],
-        variable: "CHAT_TRACE",
-        rate: "/fanout/0/rounds/0/chat/deliveries_per_second",
+        rate: CHAT,
         unit: "deliveries/s",
     },
     Load {
         service: "chat",
         says: "4 senders to 10 receivers",
-        bench: "fanout",
         arguments: &["--only", "fanout", "--senders", "4", "--receivers", "10"],
-        variable: "CHAT_TRACE",
-        rate: "/fanout/0/rounds/0/chat/deliveries_per_second",
+        rate: CHAT,
         unit: "deliveries/s",
     },
     Load {
         service: "bank",
         says: "64 connections, pipelined",
-        bench: "transfers",
         arguments: &["--only", "pipelined"],
-        variable: "BANK_TRACE",
-        rate: "/rows/0/bank/0",
-        unit: "transfers/s",
-    },
-    Load {
-        service: "bank",
-        says: "64 connections, one at a time",
-        bench: "transfers",
-        arguments: &["--only", "many"],
-        variable: "BANK_TRACE",
-        rate: "/rows/0/bank/0",
+        rate: BANK,
         unit: "transfers/s",
     },
     Load {
         service: "multicast",
         says: "causal order, all three sending",
-        bench: "mesh",
         arguments: &["--only", "flat", "--mesh", "causal"],
-        variable: "MESH_TRACES",
-        rate: "/rows/0/rounds/0/causal/deliveries_per_second",
+        rate: MULTICAST,
+        unit: "deliveries/s",
+    },
+    Load {
+        service: "chat",
+        says: "200,000 texts/s to 100 receivers",
+        arguments: &[
+            "--only",
+            "fanout",
+            "--senders",
+            "1",
+            "--receivers",
+            "100",
+            "--pace",
+            "200000",
+        ],
+        rate: CHAT,
+        unit: "deliveries/s",
+    },
+    Load {
+        service: "chat",
+        says: "500,000 texts/s to 10 receivers",
+        arguments: &[
+            "--only",
+            "fanout",
+            "--senders",
+            "1",
+            "--receivers",
+            "10",
+            "--pace",
+            "500000",
+        ],
+        rate: CHAT,
+        unit: "deliveries/s",
+    },
+    Load {
+        service: "bank",
+        says: "64 connections, one at a time",
+        arguments: &["--only", "many"],
+        rate: BANK,
+        unit: "transfers/s",
+    },
+    Load {
+        service: "multicast",
+        says: "causal order, 400,000 messages/s from each of three",
+        arguments: &["--only", "flat", "--mesh", "causal", "--pace", "400000"],
+        rate: MULTICAST,
         unit: "deliveries/s",
     },
 ];
+
+/// What a run brought.
+#[derive(Clone, Copy)]
+struct Brought {
+    rate: f64,
+    cpu: f64,
+}
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args()
@@ -97,8 +155,10 @@ fn main() -> anyhow::Result<()> {
             .peekable();
         chosen.peek().is_none() || chosen.any(|service| service == load.service)
     };
-    println!("| service | load | plain | traced | ratio of the pairs | recorded | dropped |");
-    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
+    println!(
+        "| service | load | plain | traced | ratio of the pairs | CPU µs plain | traced | ratio of the pairs | recorded | dropped |"
+    );
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for load in LOADS.iter().filter(named) {
         measure(load, rounds)?;
     }
@@ -106,49 +166,60 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(load: &Load, rounds: usize) -> anyhow::Result<()> {
-    let (mut plain, mut traced, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pairs = Vec::new();
     let mut summary = Summary::default();
     for round in 0..rounds {
-        let mut rates = [0.0; 2];
+        let mut pair = [Brought { rate: 0.0, cpu: 0.0 }; 2];
         for with_trace in if round % 2 == 0 {
             [false, true]
         } else {
             [true, false]
         } {
             let folder = tempfile::tempdir()?;
-            rates[usize::from(with_trace)] = run(load, with_trace.then_some(folder.path()))?;
+            pair[usize::from(with_trace)] = run(load, with_trace.then_some(folder.path()))?;
             if with_trace {
                 summary = recorded(folder.path())?;
             }
         }
-        let [without, with] = rates;
-        plain.push(without);
-        traced.push(with);
-        ratios.push(with / without);
+        pairs.push(pair);
     }
-    let ratio = median(&mut ratios);
+    let of = |figure: fn(&[Brought; 2]) -> f64| {
+        let mut figures: Vec<f64> = pairs.iter().map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures
+    };
+    let middle = |figures: &[f64]| figures[figures.len() / 2];
+    let ratio = of(|[plain, traced]| traced.rate / plain.rate);
+    let cpu_ratio = of(|[plain, traced]| traced.cpu / plain.cpu);
+    let span = |ratios: &[f64]| {
+        let (first, last) = (ratios[0], ratios[ratios.len() - 1]);
+        format!("{:.2} ({first:.2}–{last:.2})", middle(ratios))
+    };
     println!(
-        "| {} | {} | {:.0} {} | {:.0} | {ratio:.2} ({:.2}–{:.2}){} | {} | {} |",
+        "| {} | {} | {:.0} {} | {:.0} | {}{} | {:.3} | {:.3} | {} | {} | {} |",
         load.service,
         load.says,
-        median(&mut plain),
+        middle(&of(|[plain, _]| plain.rate)),
         load.unit,
-        median(&mut traced),
-        ratios[0],
-        ratios[ratios.len() - 1],
-        if ratio < 1.0 - COST_MAX {
+        middle(&of(|[_, traced]| traced.rate)),
+        span(&ratio),
+        if middle(&ratio) < 1.0 - COST_MAX {
             ", costs too much"
         } else {
             ""
         },
+        middle(&of(|[plain, _]| plain.cpu)),
+        middle(&of(|[_, traced]| traced.cpu)),
+        span(&cpu_ratio),
         summary.written,
         summary.dropped
     );
     Ok(())
 }
 
-/// Runs the service's benchmark once and reads its rate.
-fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<f64> {
+/// Runs the service's benchmark once and reads what it brought.
+fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<Brought> {
+    let bench = bench(load.service);
     let cargo = std::env::var_os("CARGO").context("cargo starts this benchmark")?;
     let mut command = Command::new(cargo);
     command
@@ -158,7 +229,7 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<f64> {
             "-p",
             load.service,
             "--bench",
-            load.bench,
+            bench.name,
             "--",
         ])
         .args(["--json", "--rounds", "1", "--seconds", "1"])
@@ -171,7 +242,7 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<f64> {
         } else {
             &single
         };
-        command.env(load.variable, place);
+        command.env(bench.variable, place);
     }
     let output = command.output()?;
     anyhow::ensure!(
@@ -180,8 +251,15 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<f64> {
         load.service
     );
     let report: Value = serde_json::from_slice(&output.stdout)?;
-    let rate = report.pointer(load.rate).and_then(Value::as_f64);
-    rate.with_context(|| format!("no rate at {} in {report}", load.rate))
+    let (row, rate) = load.rate.split_once('|').unwrap_or((load.rate, ""));
+    let figure = |key: &str| {
+        let figure = report.pointer(&format!("{row}{key}")).and_then(Value::as_f64);
+        figure.with_context(|| format!("no figure at {row}{key} in {report}"))
+    };
+    Ok(Brought {
+        rate: figure(rate)?,
+        cpu: figure(bench.cpu)?,
+    })
 }
 
 /// What the traces in the folder say they hold and lack.
@@ -197,10 +275,4 @@ fn recorded(folder: &Path) -> anyhow::Result<Summary> {
         }
     }
     Ok(all)
-}
-
-/// Sorts, and returns the middle.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

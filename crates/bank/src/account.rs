@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use smol_str::SmolStr;
+
 /// Most digits of an RG.
 pub const RG_DIGITS_MAX: usize = 10;
 
@@ -46,6 +48,23 @@ impl AccountId {
     }
 }
 
+impl AccountId {
+    /// The account as text, without a formatter: every reply and every leg in a trace names an account.
+    pub(crate) fn text(self) -> SmolStr {
+        if self.is_cash() {
+            return SmolStr::new_static("cash");
+        }
+        let mut text = [b'0'; RG_DIGITS_MAX];
+        let digits = &mut text[RG_DIGITS_MAX - (self.0 / VALUES) as usize..];
+        let mut value = self.0 % VALUES;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+        SmolStr::new_inline(std::str::from_utf8(digits).expect("digits are ASCII"))
+    }
+}
+
 impl FromStr for AccountId {
     type Err = AccountIdError;
 
@@ -63,18 +82,7 @@ impl FromStr for AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_cash() {
-            return f.pad("cash");
-        }
-        // By hand: every reply and every leg in a trace names an account.
-        let mut text = [b'0'; RG_DIGITS_MAX];
-        let digits = &mut text[RG_DIGITS_MAX - (self.0 / VALUES) as usize..];
-        let mut value = self.0 % VALUES;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (value % 10) as u8;
-            value /= 10;
-        }
-        f.pad(std::str::from_utf8(digits).expect("digits are ASCII"))
+        f.pad(&self.text())
     }
 }
 

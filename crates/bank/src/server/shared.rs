@@ -29,7 +29,7 @@ impl Shared {
             return self.send("", &[]);
         }
         let amount = entry.amount.map_or(0, |amount| amount.minor());
-        let (debit, credit) = (entry.debit.to_string(), entry.credit.to_string());
+        let (debit, credit) = (entry.debit.text(), entry.credit.text());
         let number = entry.number as i64;
         let of = |account, amount, balance: Balance| {
             [
@@ -51,7 +51,7 @@ impl Shared {
         if !self.tracer.is_on() {
             return self.send("", &[]);
         }
-        let account = account.to_string();
+        let account = account.text();
         let mut told = vec![
             fact(facts::ACCOUNT, &*account),
             fact(facts::BALANCE, held.balance.minor()),

@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Fan-out from so many senders at once (at most 9)
     #[arg(long, value_delimiter = ',', default_values = ["1", "4"], value_parser = clap::value_parser!(u64).range(1..=9))]
     senders: Vec<u64>,
+    /// Fan-out at so many texts a second in all, from one sender, instead of flat out
+    #[arg(long, value_name = "TEXTS")]
+    pace: Option<u32>,
     /// Alternate between the servers so many times in each row [default: 3, with --quick 1]
     #[arg(long)]
     rounds: Option<usize>,

@@ -75,6 +75,7 @@ pub(crate) fn fanout(
     cores: &Cores,
     receivers: usize,
     senders: usize,
+    pace: Pace,
     load_for: Duration,
 ) -> anyhow::Result<Run> {
     let roles = receivers_then_senders(receivers, senders, |index| {
@@ -83,7 +84,7 @@ pub(crate) fn fanout(
             false => Depth::Count,
         }
     });
-    under_load(kind, cores, roles, Pace::FlatOut, load_for)
+    under_load(kind, cores, roles, pace, load_for)
 }
 
 /// A steady 200 texts a second to 100 receivers.

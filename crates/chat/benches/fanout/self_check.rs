@@ -9,6 +9,7 @@ use anyhow::ensure;
 use measure::machine::Cores;
 
 use crate::limit::Plant;
+use crate::load::Pace;
 use crate::rows;
 use crate::server::Kind;
 
@@ -35,7 +36,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 fn check(plant: Option<Plant>, receivers: usize, senders: usize, cores: &Cores) -> anyhow::Result<()> {
     let kind = Kind::Limit { bare: false, plant };
-    let run = rows::fanout(&kind, cores, receivers, senders, Duration::from_millis(50))?;
+    let run = rows::fanout(
+        &kind,
+        cores,
+        receivers,
+        senders,
+        Pace::FlatOut,
+        Duration::from_millis(50),
+    )?;
     let outcome = &run.outcome;
     let case = format!("{plant:?} with {receivers} receivers and {senders} senders");
     ensure!(outcome.deliveries > 0, "{case}: nothing was delivered");

@@ -10,6 +10,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use measure::machine::{self, Cores};
 
+use crate::load::Pace;
 use crate::report::{FanoutRow, LatencyRow, Report, StalledRow};
 use crate::rows;
 use crate::server::{self, Kind};
@@ -90,6 +91,10 @@ impl Suite<'_> {
         self.args.rounds.unwrap_or(if self.args.quick { 1 } else { 3 })
     }
 
+    fn pace(&self) -> Pace {
+        self.args.pace.map_or(Pace::FlatOut, Pace::Steady)
+    }
+
     fn fanout_for(&self) -> Duration {
         Duration::from_secs_f64(
             self.args
@@ -165,7 +170,14 @@ impl Suite<'_> {
         if self.wants(Row::Fanout) {
             for (senders, receivers) in self.shapes() {
                 let rounds = self.alternate(&format!("{senders} → {receivers}"), |kind| {
-                    rows::fanout(kind, &self.cores, receivers, senders, self.fanout_for())
+                    rows::fanout(
+                        kind,
+                        &self.cores,
+                        receivers,
+                        senders,
+                        self.pace(),
+                        self.fanout_for(),
+                    )
                 })?;
                 report.fanout.push(FanoutRow {
                     senders,

@@ -52,7 +52,7 @@ impl Frame {
         out.extend_from_slice(event.kind.as_str().as_bytes());
         self.message(out, lamport, event.message);
         out.extend_from_slice(b"\",\"label\":\"");
-        let (label, cut) = shown(event.label);
+        let (label, cut) = shown(event.label, LABEL_BYTES_MAX);
         escape(out, label);
         out.extend_from_slice(cut.as_bytes());
         out.extend_from_slice(b"\",\"at_us\":");
@@ -154,16 +154,13 @@ pub(super) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// As much of a label as is shown, and the mark that stands for the rest.
-pub(super) fn shown(label: &str) -> (&str, &'static str) {
+/// As much of a label as is shown where it may have so many bytes, and the mark that stands for the rest.
+pub(super) fn shown(label: &str, bytes_max: usize) -> (&str, &'static str) {
     const CUT: &str = "…";
-    if label.len() <= LABEL_BYTES_MAX {
+    if label.len() <= bytes_max {
         return (label, "");
     }
-    (
-        &label[..label.floor_char_boundary(LABEL_BYTES_MAX - CUT.len())],
-        CUT,
-    )
+    (&label[..label.floor_char_boundary(bytes_max - CUT.len())], CUT)
 }
 
 /// Appends the text as it stands inside a JSON string. Besides what JSON asks for, everything that could act on a
@@ -251,7 +248,7 @@ mod tests {
     #[test]
     fn a_long_label_is_cut_between_characters() {
         let text = "é".repeat(100);
-        let (label, cut) = shown(&text);
+        let (label, cut) = shown(&text, LABEL_BYTES_MAX);
         assert!(label.len() + cut.len() <= LABEL_BYTES_MAX);
         assert!(label.ends_with('é') && cut == "…");
     }

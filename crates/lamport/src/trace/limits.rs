@@ -9,6 +9,10 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024;
 /// Longest label, in bytes; a longer one is cut and ends in `…`. A diagram shows some thirty characters of it.
 pub const LABEL_BYTES_MAX: usize = 128;
 
+/// Longest label that a short line tells, in bytes: where many events come close together nobody reads more of each than
+/// which it is, and a byte of each of a million events a second is dear.
+pub(super) const SHORT_LABEL_BYTES_MAX: usize = 32;
+
 /// Bytes gathered before they are handed to the writer at once: large enough that the system calls cost nothing,
 /// small enough to stay in the cache.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;

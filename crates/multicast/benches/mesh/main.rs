@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Send flat out for so many seconds [default: 2, with --quick 0.5]
     #[arg(long)]
     seconds: Option<f64>,
+    /// Send so many messages a second from each member instead of flat out
+    #[arg(long, value_name = "MESSAGES")]
+    pace: Option<u32>,
     /// Messages of the memory row [default: 10000000, with --quick 1000000]
     #[arg(long)]
     messages: Option<u64>,

@@ -22,10 +22,11 @@ const BURST: usize = 256;
 /// What the fleet asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Command {
-    /// Send flat out for so many seconds or messages, whichever comes first.
+    /// Send for so many seconds or messages, whichever comes first: flat out, or in bursts at a pace of so many a second.
     Flat {
         seconds: f64,
         messages: u64,
+        pace: Option<u32>,
     },
     /// From now on note when everything is delivered.
     Timing,
@@ -158,7 +159,11 @@ pub(crate) fn run(
         let command: Command =
             serde_json::from_str(&line?).context("the fleet's command is not understood")?;
         let said = match command {
-            Command::Flat { seconds, messages } => member.flat(Duration::from_secs_f64(seconds), messages)?,
+            Command::Flat {
+                seconds,
+                messages,
+                pace,
+            } => member.flat(Duration::from_secs_f64(seconds), messages, pace)?,
             Command::Steady { per_second, seconds } => {
                 member.steady(per_second, Duration::from_secs_f64(seconds))?
             }
@@ -197,10 +202,11 @@ struct Member<'a> {
 }
 
 impl Member<'_> {
-    fn flat(&mut self, duration: Duration, messages: u64) -> anyhow::Result<Answer> {
+    fn flat(&mut self, duration: Duration, messages: u64, pace: Option<u32>) -> anyhow::Result<Answer> {
         let mut payload = payload::blank();
         let began_ns = now_ns();
-        let end = Instant::now() + duration;
+        let (began, before) = (Instant::now(), self.number);
+        let end = began + duration;
         let last = self.number.saturating_add(messages);
         while self.number < last && Instant::now() < end {
             for _ in 0..BURST.min((last - self.number) as usize) {
@@ -209,6 +215,11 @@ impl Member<'_> {
                 self.broadcaster.broadcast(&payload)?;
             }
             self.broadcaster.flush()?;
+            if let Some(pace) = pace {
+                let due = (self.number - before) as f64 / f64::from(pace.max(1));
+                let due = began + Duration::from_secs_f64(due);
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
         }
         self.tally.look();
         Ok(Answer::Sent {

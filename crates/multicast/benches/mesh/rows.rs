@@ -62,18 +62,20 @@ impl Run {
     }
 }
 
-/// All members send flat out.
+/// All members send flat out, or in bursts at so many messages a second each.
 pub(crate) fn flat(
     mesh: Mesh,
     plant: Option<Plant>,
     pin: bool,
     duration: Duration,
+    pace: Option<u32>,
     patience: Duration,
 ) -> anyhow::Result<Run> {
     let mut fleet = Fleet::start(mesh, plant, pin)?;
     let sent = fleet.command(|_| Command::Flat {
         seconds: duration.as_secs_f64(),
         messages: u64::MAX,
+        pace,
     })?;
     settle(&mut fleet, &sent, patience)
 }
@@ -112,6 +114,7 @@ pub(crate) fn memory(mesh: Mesh, pin: bool, messages: u64) -> anyhow::Result<Run
         let sent = fleet.command(|_| Command::Flat {
             seconds: 120.0,
             messages: each,
+            pace: None,
         })?;
         run = settle(&mut fleet, &sent, PATIENCE)?;
         memory.push(

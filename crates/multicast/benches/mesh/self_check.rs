@@ -18,6 +18,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             plant,
             false,
             Duration::from_millis(50),
+            None,
             Duration::from_secs(2),
         )?;
         ensure!(

@@ -160,7 +160,8 @@ impl Suite<'_> {
         match kind {
             RowKind::Flat => {
                 let seconds = self.args.seconds.unwrap_or(if quick { 0.5 } else { 2.0 });
-                rows::flat(mesh, None, pin, Duration::from_secs_f64(seconds), rows::PATIENCE)
+                let load_for = Duration::from_secs_f64(seconds);
+                rows::flat(mesh, None, pin, load_for, self.args.pace, rows::PATIENCE)
             }
             RowKind::Latency => rows::steady(mesh, pin, [LATENCY_RATE; 3], steady),
             RowKind::Idle => rows::steady(mesh, pin, [IDLE_RATE, 0, 0], steady),

@@ -18,6 +18,7 @@ use super::event::{Event, Service, Summary};
 use super::json::Frame;
 use super::short::Context;
 use crate::ProcessId;
+use queue::now_us;
 use writer::Recorder;
 
 pub use batch::BatchTracer;
@@ -124,8 +125,9 @@ impl Tracer {
     #[inline]
     pub fn record(&self, time: u64, event: &Event<'_>) {
         if let Some(source) = &self.source {
+            let at_us = now_us();
             let queue = source.recorder.lock();
-            source.recorder.append(queue, &source.context, time, event);
+            source.recorder.append(queue, &source.context, time, at_us, event);
         }
     }
 
@@ -148,9 +150,11 @@ impl Tracer {
         let Some(source) = &self.source else {
             return advance();
         };
+        // Before the lock, which others wait for.
+        let at_us = now_us();
         let queue = source.recorder.lock();
         let time = advance()?;
-        source.recorder.append(queue, &source.context, time, event);
+        source.recorder.append(queue, &source.context, time, at_us, event);
         Ok(time)
     }
 

@@ -56,7 +56,7 @@ impl Queue {
     }
 
     /// Adds an event, or drops and counts it. True if the writer has to be woken.
-    pub(super) fn append(&mut self, from: &Context, time: u64, event: &Event<'_>) -> bool {
+    pub(super) fn append(&mut self, from: &Context, time: u64, at_us: u64, event: &Event<'_>) -> bool {
         let idle = self.is_empty();
         if !self.takes() {
             self.drop_events(1);
@@ -64,8 +64,7 @@ impl Queue {
         }
         self.tell_dropped();
         let start = self.current.len();
-        self.shortener
-            .write(&mut self.current, from, time, now_us(), event);
+        self.shortener.write(&mut self.current, from, time, at_us, event);
         if self.current.len() - start > LINE_BYTES_MAX {
             self.current.truncate(start);
             self.shortener.forget();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Clock;
 use crate::trace::limits::{LINE_BYTES_MAX, QUEUE_BYTES_MAX};
-use crate::trace::{Reader, Record, facts::fact};
+use crate::trace::{Message, Reader, Record, facts::fact};
 use std::sync::{Mutex, mpsc};
 
 /// A sink that shows what was written, and writes nothing while its gate is locked.
@@ -91,12 +91,13 @@ fn a_stalled_disk_costs_events_but_no_time_and_the_file_tells() {
     let sink = Sink::default();
     let tracer = sink.tracer();
     let stall = sink.gate.lock().unwrap();
-    // Never the label before, so that no line is short.
-    let labels = ["x".repeat(100), "y".repeat(100)];
+    // Never the message before, so that no line is small.
+    let messages = ["x".repeat(100), "y".repeat(100)];
     let mut told = 0;
     while tracer.summary().dropped < 10 {
         told += 1;
-        tracer.record(told, &Event::local(&labels[told as usize % 2], &[]));
+        let message = Message::Text(&messages[told as usize % 2]);
+        tracer.record(told, &Event::receive("a", message, &[]));
     }
     assert!(told * 100 < 2 * QUEUE_BYTES_MAX as u64, "the queue is bounded");
     drop(stall);
@@ -228,12 +229,13 @@ fn a_batch_that_finds_no_room_is_dropped_whole_and_told() {
     let tracer = sink.tracer();
     let mut batched = tracer.batched();
     let stall = sink.gate.lock().unwrap();
-    let labels = ["x".repeat(100), "y".repeat(100)];
+    let messages = ["x".repeat(100), "y".repeat(100)];
     let mut told = 0;
     while tracer.summary().dropped == 0 {
         for _ in 0..500 {
             told += 1;
-            batched.record(told, &Event::local(&labels[told as usize % 2], &[]));
+            let message = Message::Text(&messages[told as usize % 2]);
+            batched.record(told, &Event::receive("a", message, &[]));
         }
         batched.end_batch();
     }
@@ -243,8 +245,8 @@ fn a_batch_that_finds_no_room_is_dropped_whole_and_told() {
     }
     let text = "x".repeat(LINE_BYTES_MAX);
     batched.record(told + 1, &Event::local("a", &[fact("text", text.as_str())]));
-    batched.record(told + 2, &Event::local(&labels[0], &[]));
-    batched.record(told + 3, &Event::local(&labels[0], &[]));
+    batched.record(told + 2, &Event::local("b", &[]));
+    batched.record(told + 3, &Event::local("b", &[]));
     drop(batched);
     let summary = tracer.close().unwrap();
     assert_eq!((summary.written, summary.dropped), (told - 500 + 2, 501));

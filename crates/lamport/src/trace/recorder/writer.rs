@@ -65,9 +65,10 @@ impl Recorder {
         mut queue: MutexGuard<'_, Queue>,
         from: &Context,
         time: u64,
+        at_us: u64,
         event: &Event<'_>,
     ) {
-        let wake = queue.append(from, time, event);
+        let wake = queue.append(from, time, at_us, event);
         drop(queue);
         if wake {
             self.shared.work.notify_one();

@@ -1,7 +1,8 @@
 //! A short line while it is written: element by element, each as what is new against the one before.
 
 use super::super::event::Message;
-use super::super::json::{escape, integer};
+use super::super::json::{escape, integer, shown};
+use super::super::limits::{LABEL_BYTES_MAX, SHORT_LABEL_BYTES_MAX};
 
 /// What most short lines take at most.
 const LINE_BYTES: usize = 128;
@@ -74,18 +75,37 @@ impl<'o> Line<'o> {
         Some(())
     }
 
-    /// A text of two parts.
+    /// Whether the text is another.
     #[inline]
-    pub(super) fn text(&mut self, known: &mut String, head: &str, tail: &str) {
-        if same(known, head) || !tail.is_empty() && known.strip_suffix(tail) == Some(head) {
+    pub(super) fn text(&mut self, known: &str, text: &str) -> bool {
+        if same(known, text) {
             self.zeros += 1;
+            return false;
+        }
+        self.open();
+        escape(self.out, text);
+        self.out.push(b'"');
+        true
+    }
+
+    /// A label: as much of it as a short line tells, unless it is the one before, which may have had more.
+    #[inline]
+    pub(super) fn label(&mut self, known: &mut String, label: &str) {
+        let is = |known: &str, (label, cut): (&str, &str)| {
+            let parts = known.split_at_checked(label.len());
+            parts.is_some_and(|(head, tail)| same(tail, cut) && same(head, label))
+        };
+        let short = shown(label, SHORT_LABEL_BYTES_MAX);
+        if is(known, short) || !short.1.is_empty() && is(known, shown(label, LABEL_BYTES_MAX)) {
             return;
         }
         known.clear();
-        known.push_str(head);
-        known.push_str(tail);
+        known.push_str(short.0);
+        known.push_str(short.1);
         self.open();
-        escape(self.out, known);
+        escape(self.out, short.0);
+        // By itself, so that it does not keep the text before it from going quickly.
+        self.out.extend_from_slice(short.1.as_bytes());
         self.out.push(b'"');
     }
 

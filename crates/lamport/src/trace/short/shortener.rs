@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::super::event::{Event, Kind, Message};
 use super::super::facts::Value;
 use super::super::json::{Frame, shown};
-use super::super::limits::{NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
+use super::super::limits::{LABEL_BYTES_MAX, NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
+use smol_str::SmolStr;
+
 use super::line::{Line, Number, same};
 
 /// Writes events as lines, short ones where it can.
@@ -38,7 +40,9 @@ struct Sort {
     at_us: u64,
     message: Number,
     label: String,
-    facts: Vec<(String, Known)>,
+    /// What the facts are called, apart from their values: it is only read, so all who record keep it in their caches.
+    names: Vec<SmolStr>,
+    facts: Vec<Known>,
     /// When the sort was last given its number.
     numbered_us: Option<u64>,
 }
@@ -63,7 +67,7 @@ enum Form {
 }
 
 enum Known {
-    Text(String),
+    Text(SmolStr),
     Integer(i64),
 }
 
@@ -151,25 +155,22 @@ impl Numbers {
 
 impl Sort {
     fn new(likeness: Likeness, lamport: u64, at_us: u64, event: &Event<'_>) -> Self {
-        let (label, cut) = shown(event.label);
+        let (label, cut) = shown(event.label, LABEL_BYTES_MAX);
         Self {
             likeness,
             lamport,
             at_us,
             message: Number::new(event.message, lamport),
             label: [label, cut].concat(),
-            facts: event
-                .facts
-                .iter()
-                .map(|(name, value)| (name.clone().into_owned(), Known::new(value)))
-                .collect(),
+            names: event.facts.iter().map(|(name, _)| SmolStr::new(name)).collect(),
+            facts: event.facts.iter().map(|(_, value)| Known::new(value)).collect(),
             numbered_us: None,
         }
     }
 
     fn has_names_of(&self, event: &Event<'_>) -> bool {
-        let mut both = self.facts.iter().zip(event.facts);
-        both.all(|((known, _), (name, _))| same(known, name))
+        let mut both = self.names.iter().zip(event.facts);
+        both.all(|(known, (name, _))| same(known, name))
     }
 
     /// Appends what is new in the event as a short line. Nothing if it cannot be told so; what was appended is void
@@ -188,18 +189,21 @@ impl Sort {
         if self.likeness.form != Form::None {
             line.message(&mut self.message, event.message, time)?;
         }
-        for ((_, known), (_, value)) in self.facts.iter_mut().zip(event.facts) {
+        for (known, (_, value)) in self.facts.iter_mut().zip(event.facts) {
             match (known, value) {
                 (Known::Integer(known), Value::Integer(value)) => {
                     line.change(value.checked_sub(*known)?);
                     *known = *value;
                 }
-                (Known::Text(known), Value::Text(value)) => line.text(known, value, ""),
+                (Known::Text(known), Value::Text(value)) => {
+                    if line.text(known, value) {
+                        *known = SmolStr::new(value);
+                    }
+                }
                 _ => return None,
             }
         }
-        let (label, cut) = shown(event.label);
-        line.text(&mut self.label, label, cut);
+        line.label(&mut self.label, event.label);
         line.end();
         Some(())
     }
@@ -225,7 +229,7 @@ impl Likeness {
 impl Known {
     fn new(value: &Value<'_>) -> Self {
         match value {
-            Value::Text(text) => Self::Text(text.clone().into_owned()),
+            Value::Text(text) => Self::Text(SmolStr::new(text)),
             Value::Integer(number) => Self::Integer(*number),
         }
     }

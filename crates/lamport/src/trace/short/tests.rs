@@ -88,6 +88,25 @@ fn a_number_is_given_anew_now_and_then() {
 }
 
 #[test]
+fn a_short_line_tells_a_long_label_in_part_unless_it_is_known() {
+    let mut shortener = Shortener::new(Numbers::default());
+    let mut lines = Vec::new();
+    let labels = ["a".repeat(100), "b".repeat(100)];
+    for (time, label) in [0, 0, 0, 1, 1, 0]
+        .into_iter()
+        .zip(1..)
+        .map(|(label, time)| (time, &labels[label]))
+    {
+        shortener.write(&mut lines, &context(1), time, time, &Event::local(label, &[]));
+    }
+    let text = String::from_utf8(lines).unwrap();
+    let short = |letter: &str| format!("[0,1,1,\"{}…\"]", letter.repeat(29));
+    let expected = ["[0,1,1]".to_owned(), short("b"), "[0,1,1]".to_owned(), short("a")];
+    assert_eq!(text.lines().skip(2).collect::<Vec<_>>(), expected);
+    assert_eq!(text.matches(&labels[0]).count(), 2);
+}
+
+#[test]
 fn what_cannot_be_read_takes_the_short_lines_with_it_that_follow() {
     let broken = said().replacen("\"kind\":\"send\",\"message\":\"P1@15\"", "\"kind\":\"?\"", 1);
     let told: Vec<_> = read(broken.as_bytes());
