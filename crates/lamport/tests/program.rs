@@ -98,7 +98,7 @@ fn what_cannot_be_read_fails_with_2_and_a_hint() {
         "{stderr}"
     );
     let (_, stderr) = check(&["stats"], &[dir.path().to_owned()], 2);
-    assert!(stderr.contains("is a directory; hint: "), "{stderr}");
+    assert!(stderr.contains("is a directory\nhint: "), "{stderr}");
     let (_, stderr) = check(
         &["diagram", "--text", "--process", "P9"],
         &traces(dir.path(), 9),
