@@ -1,16 +1,15 @@
 //! The real program on a disk that is really full: a small tmpfs, mounted in a namespace of the test's own.
 //!
 //! Mounting takes root; without it, or without `unshare` and `nsenter`, the test says that it was skipped. What each single
-//! failing write does is tried by the store's own tests and, with injected errors, by `storage_faults`.
+//! failing write does is tried by the store's own tests and, with injected errors, by `injected`.
 
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use crate::wire::{ask, log_in};
 
 /// Room for the two smallest segments and nothing more: the third cannot be made.
 const DISK_BYTES: &str = "9m";
@@ -76,25 +75,6 @@ impl Drop for SmallDisk {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
     }
-}
-
-/// A connection that is logged in as Antonio.
-fn log_in(address: &str) -> BufReader<TcpStream> {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut wire = BufReader::new(stream);
-    wire.read_line(&mut String::new()).unwrap();
-    let login = json!({"id": 0, "op": "login", "account": "1111111111", "pin": "1234"});
-    assert_eq!(ask(&mut wire, &login).unwrap()["ok"]["holder"], "Antonio");
-    wire
-}
-
-/// The reply, `None` if the connection ended first.
-fn ask(wire: &mut BufReader<TcpStream>, request: &Value) -> Option<Value> {
-    wire.get_mut().write_all(format!("{request}\n").as_bytes()).ok()?;
-    let mut line = String::new();
-    wire.read_line(&mut line).ok().filter(|&read| read > 0)?;
-    Some(serde_json::from_str(&line).unwrap())
 }
 
 fn deposit(key: usize) -> Value {

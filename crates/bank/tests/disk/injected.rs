@@ -4,15 +4,14 @@
 //! The failures are injected with strace, as the system's answers to the program's calls. Without strace (or without
 //! the right to trace) the tests say that they were skipped; the store's own tests cover every single write and sync.
 
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::wire::{ask, log_in};
 
 const BANK: &str = env!("CARGO_BIN_EXE_bank");
 
@@ -56,28 +55,6 @@ fn start(data: &Path, inject: Option<&str>) -> (Child, String) {
         .read_line(&mut address)
         .unwrap();
     (server, address.trim().to_owned())
-}
-
-/// A connection that is logged in as Antonio.
-fn log_in(address: &str) -> BufReader<TcpStream> {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut wire = BufReader::new(stream);
-    wire.read_line(&mut String::new()).unwrap();
-    let reply = ask(
-        &mut wire,
-        &json!({"id": 0, "op": "login", "account": "1111111111", "pin": "1234"}),
-    );
-    assert_eq!(reply.unwrap()["ok"]["holder"], "Antonio");
-    wire
-}
-
-/// The reply, `None` if the connection ended first.
-fn ask(wire: &mut BufReader<TcpStream>, request: &Value) -> Option<Value> {
-    wire.get_mut().write_all(format!("{request}\n").as_bytes()).ok()?;
-    let mut line = String::new();
-    wire.read_line(&mut line).ok().filter(|&read| read > 0)?;
-    Some(serde_json::from_str(&line).unwrap())
 }
 
 fn can_trace() -> bool {
