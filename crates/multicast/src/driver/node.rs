@@ -6,6 +6,7 @@
 //! taken does not wait for it: it [leaves its frames](Arrivals) to whoever has it, who looks for them again after letting go.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
 
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(crate) struct Node {
     /// Held for one batch, never across an await.
     engine: Mutex<Engine>,
     arrivals: Arrivals,
+    /// How many wait for the engine. They go before the links: the next of them takes along what those leave.
+    waiting: AtomicUsize,
     durable: bool,
     inbox: Inbox,
     /// Whose turn it is to send: those who wait do so in the order of their coming, and messages of one call stay together.
@@ -72,6 +75,7 @@ impl Node {
         Self {
             durable: engine.is_durable(),
             arrivals: Arrivals::new(engine.members()),
+            waiting: AtomicUsize::new(0),
             engine: Mutex::new(engine),
             inbox: Inbox::default(),
             turn: tokio::sync::Mutex::default(),
@@ -249,7 +253,10 @@ impl Node {
 
     /// Does `work` on the engine and all that follows from it. `None` when this member has left, or died of a panic.
     fn with<R>(&self, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
-        let done = match self.engine.lock() {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let engine = self.engine.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let done = match engine {
             Ok(engine) => self.work(engine, work)?,
             Err(_) => return self.died(),
         };
@@ -257,10 +264,10 @@ impl Node {
         Some(done)
     }
 
-    /// Gives the engine the frames that were left for it, unless somebody is at it: who lets go of it looks for them afterwards. False
-    /// when this member has left.
+    /// Gives the engine the frames that were left for it, unless somebody is at it, who looks for them after letting go, or waits for
+    /// it, who takes them along. False when this member has left.
     fn take_arrivals(&self) -> bool {
-        while !self.arrivals.is_empty() {
+        while self.waiting.load(Ordering::Relaxed) == 0 && !self.arrivals.is_empty() {
             let done = match self.engine.try_lock() {
                 Ok(engine) => self.work(engine, |_| ()),
                 Err(TryLockError::WouldBlock) => return true,
