@@ -1,0 +1,130 @@
+//! A link while it is up: frames in and out, until it is over.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use proto::net::Turn;
+use proto::{FrameError, WireError};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Links;
+use super::words::{Wire, told_error};
+use crate::driver::wire;
+use crate::limits::{FAREWELL_TIME, FRAME_BYTES_MAX, LINK_SILENCE_MAX};
+use crate::members::Member;
+
+/// What helps when a line is longer than any that a member writes.
+const LONG_LINE_HINT: &str = "the other end is no member of this group, or of another version";
+
+impl Links {
+    /// Carries frames until the link is over.
+    pub(super) async fn run(self: Arc<Self>, mut wire: Wire, member: Member, incarnation: u64) {
+        let id = self.members.id(member);
+        wire.connection.establish();
+        wire.connection.set_line_bytes_max(FRAME_BYTES_MAX);
+        // A member that is alive and reads nothing has an application that takes nothing: it is waited for. One that is not alive
+        // is silent.
+        wire.connection.set_write_stall(None);
+        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        // The node holds the other end as long as this is the link to the member.
+        let (hold, mut held) = oneshot::channel::<()>();
+        let outbox = wire.connection.outbox().clone();
+        if !self.node.link_up(member, session, incarnation, outbox, hold) {
+            return;
+        }
+        tracing::info!(member = %id, incarnation, "linked");
+        let why = self.carry(&mut wire, member, session, &mut held).await;
+        tracing::info!(member = %id, "link is over: {why}");
+        self.node.link_down(member, session);
+        let _ = tokio::time::timeout(FAREWELL_TIME, wire.connection.finish()).await;
+    }
+
+    async fn carry(
+        &self,
+        wire: &mut Wire,
+        member: Member,
+        session: u64,
+        held: &mut oneshot::Receiver<()>,
+    ) -> String {
+        let mut reader = wire::Reader::default();
+        let mut frames = Vec::new();
+        for line in std::mem::take(&mut wire.lines) {
+            let read = match &line {
+                Ok(line) => reader.read(line, |data| line.slice_ref(data), &self.members),
+                Err(error) => Err(WireError::from(*error).with_hint(LONG_LINE_HINT)),
+            };
+            match read {
+                Ok(frame) => frames.extend(frame),
+                Err(error) => return self.refuse(wire, member, &error),
+            }
+        }
+        let mut silence = pin!(tokio::time::sleep(LINK_SILENCE_MAX));
+        loop {
+            if !frames.is_empty() && !self.node.frames(member, session, &mut frames) {
+                return "this peer ends".to_owned();
+            }
+            // The application may wait for a thread to take its events with, and a flooded link would not let go of it.
+            tokio::task::yield_now().await;
+            if let Err(closed) = wire.connection.write_while(self.node.room()).await {
+                return closed.to_string();
+            }
+            // While nothing was read nothing could be heard.
+            let heard = Instant::now();
+            let turn = loop {
+                tokio::select! {
+                    turn = wire.connection.turn() => break turn,
+                    _ = &mut *held => return "it is replaced, or this peer ends".to_owned(),
+                    () = &mut silence => {
+                        // The timer is not moved at every sign of life.
+                        let until = heard + LINK_SILENCE_MAX;
+                        if until <= Instant::now() {
+                            return "it was silent for too long".to_owned();
+                        }
+                        silence.as_mut().reset(until);
+                    }
+                }
+            };
+            match turn {
+                Turn::Received(batch) => {
+                    for line in batch.lines() {
+                        let read = match line {
+                            Ok(line) => reader.read(line, |data| batch.share(data), &self.members),
+                            Err(error) => Err(WireError::from(error).with_hint(LONG_LINE_HINT)),
+                        };
+                        match read {
+                            Ok(Some(frame)) => frames.push(frame),
+                            Ok(None) => self.hear_refusal(line, member),
+                            Err(error) => return self.refuse(wire, member, &error),
+                        }
+                    }
+                }
+                // Frames were refused by the full outbox: a new link starts from what the member has.
+                Turn::Drained => return "it could not keep up".to_owned(),
+                // The node says farewell first, then lets go of the link.
+                Turn::ShuttingDown => {
+                    let _ = tokio::time::timeout(FAREWELL_TIME, &mut *held).await;
+                    return "this peer ends".to_owned();
+                }
+                Turn::Closed(closed) => return closed.to_string(),
+            }
+        }
+    }
+
+    /// What the other member refused is for people to know.
+    fn hear_refusal(&self, line: Result<&[u8], FrameError>, member: Member) {
+        if let Some(Err(error)) = line.ok().map(told_error) {
+            let hint = error.hint.as_deref().unwrap_or("none");
+            tracing::warn!(member = %self.members.id(member), "a member refused what this one sent: {}; hint: {hint}", error.message);
+        }
+    }
+
+    fn refuse(&self, wire: &mut Wire, member: Member, error: &WireError) -> String {
+        let id = self.members.id(member);
+        let hint = error.hint.as_deref().unwrap_or("send shorter lines");
+        tracing::warn!(member = %id, code = %error.code, "a line from a member is no frame: {}; hint: {hint}", error.message);
+        wire.refuse(error);
+        error.message.to_string()
+    }
+}

@@ -1,0 +1,83 @@
+//! The sending end of a member.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lamport::ProcessId;
+
+use super::Sent;
+use crate::client::Status;
+use crate::driver::node::Node;
+use crate::durable::journal::JournalError;
+use crate::limits::DATA_BYTES_MAX;
+
+/// Sends, from any task. Cloning is cheap.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) node: Arc<Node>,
+    pub(super) id: ProcessId,
+}
+
+impl Handle {
+    /// Sends a text to the group. Waits while the group takes none: a connected member is a whole window behind, its application does
+    /// not take what is delivered there, or total order waits for a member that is away.
+    ///
+    /// Not cancel safe: when the future is dropped, nobody knows whether the message was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub async fn send(&self, text: &str) -> Result<Sent, SendError> {
+        let sent = self.send_all([Bytes::copy_from_slice(text.as_bytes())]).await?;
+        sent.first().copied().ok_or(SendError::Refused)
+    }
+
+    /// Sends several texts in order, as [`send`](Self::send) does one. Payloads must be UTF-8; what is not is replaced on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; then some of them may have been sent.
+    pub async fn send_all(&self, texts: impl IntoIterator<Item = Bytes>) -> Result<Vec<Sent>, SendError> {
+        let data: VecDeque<Bytes> = texts.into_iter().collect();
+        if let Some(long) = data.iter().find(|data| data.len() > DATA_BYTES_MAX) {
+            return Err(SendError::TooLong(long.len()));
+        }
+        self.node.send(data).await
+    }
+
+    /// How the member is; `None` once it has left.
+    pub async fn status(&self) -> Option<Status> {
+        self.status_now()
+    }
+
+    /// The same for those who cannot wait; nobody has to.
+    pub(crate) fn status_now(&self) -> Option<Status> {
+        self.node.status()
+    }
+
+    /// Why the member had to leave, if its journal failed.
+    pub(crate) fn failure(&self) -> Option<&JournalError> {
+        self.node.failure()
+    }
+
+    /// Whose handle this is.
+    #[must_use]
+    pub fn id(&self) -> &ProcessId {
+        &self.id
+    }
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The member has left.
+    #[error("the member has left the group")]
+    Left,
+    /// The clock has reached its end, or the group knows a later life of this member.
+    #[error("the group takes no messages of this member any more")]
+    Refused,
+    /// The text is too long.
+    #[error("a message has at most {DATA_BYTES_MAX} bytes, this one has {0}")]
+    TooLong(usize),
+}
