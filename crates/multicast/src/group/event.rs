@@ -20,7 +20,7 @@ pub struct Sent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Its place in what this member tells its application, deliveries and [misses](Event::Missed) together: from 1 without gaps,
-    /// for a [durable](GroupSettings::durable) member over all its lives. An application that stores the last number with its own
+    /// for a [durable](super::GroupSettings::durable) member over all its lives. An application that stores the last number with its own
     /// state, and skips what is not above it, has every message exactly once. 0 for what is [sent](Event::Sent).
     pub number: u64,
     /// Who sent it.
@@ -64,7 +64,7 @@ impl Delivery {
 /// What a member tells its application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// This member's message was sent; told only if [asked for](GroupSettings::tell_sends).
+    /// This member's message was sent; told only if [asked for](super::GroupSettings::tell_sends).
     Sent(Delivery),
     /// A message was delivered, this member's own too.
     Delivered(Delivery),

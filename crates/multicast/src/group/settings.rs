@@ -80,6 +80,9 @@ impl GroupSettings {
     /// directory](Self::data), and nothing leaves it before what it rests on is stored. Then a message is sent once
     /// [`Handle::send`] returns, whatever happens, and [`Delivery::number`] tells an application that stores it what it has
     /// had.
+    ///
+    /// [`Handle::send`]: super::Handle::send
+    /// [`Delivery::number`]: super::Delivery::number
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
