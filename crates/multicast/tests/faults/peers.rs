@@ -281,12 +281,17 @@ impl Group {
     }
 
     /// Whether everybody delivered what anybody did, and what the present lives sent.
+    ///
+    /// What a member lacks may have been delivered, untold, by a life of it that was killed. The latest message of each present life
+    /// was sent after that, so it must be there: otherwise a link that is still down would be taken for such a death.
     fn all_delivered(&self) -> bool {
         let views = self.views();
         let heard = self.ear.heard.lock().unwrap();
+        let mut latest = heard.iter().filter_map(|member| member.owed.last());
         heard
             .iter()
             .all(|member| member.owed.is_subset(&member.delivered))
+            && latest.all(|message| heard.iter().all(|member| member.delivered.contains(message)))
             && agreement(&views).is_ok()
     }
 
