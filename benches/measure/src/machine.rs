@@ -3,6 +3,7 @@
 //! Everything here reads Linux's /proc; elsewhere the figures are missing and the rest works.
 
 use std::fs;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -56,6 +57,27 @@ pub fn pin(cores: &[usize]) {
     cores.iter().for_each(|&cpu| set.set(cpu));
     // A refusal (a sandbox) only makes the measurement noisier.
     let _ = sched_setaffinity(None, &set);
+}
+
+/// Runs `work` on each share in a thread of its own, each on a core of its own as far as there are some.
+pub fn spawn_pinned<'scope, T, R>(
+    scope: &'scope Scope<'scope, '_>,
+    cores: &[usize],
+    shares: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> R + Copy + Send + 'scope,
+) -> Vec<ScopedJoinHandle<'scope, R>>
+where
+    T: Send + 'scope,
+    R: Send + 'scope,
+{
+    let spawn = |(index, share)| {
+        let core = cores.get(index).copied();
+        scope.spawn(move || {
+            pin(core.as_slice());
+            work(share)
+        })
+    };
+    shares.into_iter().enumerate().map(spawn).collect()
 }
 
 /// Raises the limit of open files so far as it goes, and says how far that was.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::machine::{self, Cores, Memory};
 
 /// Between two looks whether something has happened.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A running server. Dropping it ends it at once.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl ServerProcess {
                 if TcpStream::connect(address).is_ok() {
                     return Some(address);
                 }
-                std::thread::sleep(LOOK);
+                std::thread::sleep(LOOK_EVERY);
             }
             None
         })
@@ -150,7 +150,7 @@ impl ServerProcess {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(Some(status));
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(LOOK_EVERY);
         }
         self.child.kill()?;
         self.child.wait()?;

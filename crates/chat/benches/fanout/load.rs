@@ -98,17 +98,8 @@ pub(crate) fn run(
     };
     let reports: Vec<std::io::Result<Report>> = std::thread::scope(|scope| {
         let shared = &shared;
-        let readers: Vec<_> = shares
-            .into_iter()
-            .enumerate()
-            .map(|(index, share)| {
-                let core = cores.generator.get(index).copied();
-                scope.spawn(move || {
-                    machine::pin(core.as_slice());
-                    work(share, shared)
-                })
-            })
-            .collect();
+        let work = |share| work(share, shared);
+        let readers = machine::spawn_pinned(scope, &cores.generator, shares, work);
         let pacer = paced.map(|connection| {
             let Pace::Steady(per_second) = pace else {
                 unreachable!("only steady senders are paced")

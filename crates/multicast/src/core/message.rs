@@ -7,7 +7,7 @@ use lamport::{ClockError, after_receive, after_send};
 use super::frame::{Frame, Message, MessageId, StreamId};
 use super::stream::Place;
 use super::{Order, Output, Peer, Refusal};
-use crate::limits::{ACK_AFTER, ACK_BYTES, ACK_MESSAGES, WINDOW_BYTES};
+use crate::limits::{ACK_AFTER, WINDOW_BYTES};
 use crate::members::{Member, MemberSet};
 
 impl Peer {
@@ -41,9 +41,7 @@ impl Peer {
         let bytes = message.data.len() as u64;
         self.retained += 1;
         self.retained_bytes += bytes;
-        self.untold += 1;
-        self.untold_bytes += bytes;
-        if self.untold >= ACK_MESSAGES || self.untold_bytes >= ACK_BYTES {
+        if self.unreported_sent.count(bytes) {
             self.status_at = self.now;
         }
         let now = self.now;
@@ -203,11 +201,9 @@ impl Peer {
         }
         self.retained += 1;
         self.retained_bytes += bytes;
-        self.unacknowledged += 1;
-        self.unacknowledged_bytes += bytes;
-        if self.unacknowledged >= ACK_MESSAGES || self.unacknowledged_bytes >= ACK_BYTES {
+        if self.unreported_received.count(bytes) {
             self.status_at = self.now;
-        } else if self.unacknowledged == 1 {
+        } else if self.unreported_received.is_one() {
             self.status_at = self.status_at.min(self.now + ACK_AFTER);
         }
         self.relay_at_first_sight(from, origin, index, out);

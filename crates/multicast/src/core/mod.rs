@@ -70,6 +70,7 @@ use crate::limits::{
 use crate::members::{Member, MemberSet};
 use frame::{Frame, Promise, StreamId};
 pub use interface::{Input, Memory, Order, Output, Refusal, Saved, SavedStream, Settings};
+use status::Unreported;
 use stream::Stream;
 
 /// Another member, as this one knows it.
@@ -146,11 +147,9 @@ pub struct Peer {
 
     status_number: u64,
     status_at: u64,
-    unacknowledged: u64,
-    unacknowledged_bytes: u64,
-    /// Own messages since the last status: the others keep them until this peer says that they are safe here too.
-    untold: u64,
-    untold_bytes: u64,
+    unreported_received: Unreported,
+    /// The others keep own messages until this peer says that they are safe here too.
+    unreported_sent: Unreported,
     repair_at: u64,
     /// The largest stamp received: others may wait for a promise past it.
     stamp_max: u64,
@@ -204,10 +203,8 @@ impl Peer {
             own_safe_bytes: 0,
             status_number: 0,
             status_at: 0,
-            unacknowledged: 0,
-            unacknowledged_bytes: 0,
-            untold: 0,
-            untold_bytes: 0,
+            unreported_received: Unreported::default(),
+            unreported_sent: Unreported::default(),
             repair_at: 0,
             stamp_max: 0,
             promised: 0,
@@ -418,10 +415,8 @@ impl Peer {
         let others = self.linked();
         if self.now >= self.status_at {
             self.status_at = self.now + HEARTBEAT_AFTER;
-            self.unacknowledged = 0;
-            self.unacknowledged_bytes = 0;
-            self.untold = 0;
-            self.untold_bytes = 0;
+            self.unreported_received = Unreported::default();
+            self.unreported_sent = Unreported::default();
             if !others.is_empty() {
                 let status = self.status();
                 out.push(Output::Send(others, Frame::Status(status)));

@@ -5,7 +5,29 @@ use std::sync::Arc;
 use super::frame::{About, Have, Promise, Status};
 use super::stream::Stream;
 use super::{Order, Output, Peer, Refusal};
+use crate::limits::{ACK_BYTES, ACK_MESSAGES};
 use crate::members::{Member, MemberSet};
+
+/// Messages since the last status. About many of them the next does not wait for its time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(super) struct Unreported {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Unreported {
+    /// Counts a message with so much payload. True when they are many.
+    pub(super) fn count(&mut self, bytes: u64) -> bool {
+        self.messages += 1;
+        self.bytes += bytes;
+        self.messages >= ACK_MESSAGES || self.bytes >= ACK_BYTES
+    }
+
+    /// Whether it is a single message.
+    pub(super) fn is_one(&self) -> bool {
+        self.messages == 1
+    }
+}
 
 impl Peer {
     /// What this peer has to say now.

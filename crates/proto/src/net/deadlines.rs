@@ -14,7 +14,7 @@ use super::connection::ConnectionSettings;
 use super::turn::Closed;
 
 /// Without any deadline a look now and then does no harm.
-const LOOK: Duration = Duration::from_secs(3600);
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
 /// See the [module](self).
 pub(super) struct Deadlines {
@@ -123,6 +123,6 @@ impl Deadlines {
             .map(|interval| self.heard_at + interval);
         let idle = self.settings.idle.map(|bound| self.heard_at + bound);
         let next = [self.establish_by, stall, ping, idle].into_iter().flatten().min();
-        self.timer.as_mut().reset(next.unwrap_or(now + LOOK));
+        self.timer.as_mut().reset(next.unwrap_or(now + LOOK_EVERY));
     }
 }

@@ -47,17 +47,8 @@ pub(super) fn run(
     }
     let begin = Instant::now() + Duration::from_millis(20);
     std::thread::scope(|scope| {
-        let running: Vec<_> = shares
-            .into_iter()
-            .enumerate()
-            .map(|(index, share)| {
-                let core = cores.generator.get(index).copied();
-                scope.spawn(move || {
-                    machine::pin(core.as_slice());
-                    work(share, shape, begin, load_for)
-                })
-            })
-            .collect();
+        let work = |share| work(share, shape, begin, load_for);
+        let running = machine::spawn_pinned(scope, &cores.generator, shares, work);
         running
             .into_iter()
             .map(|thread| thread.join().expect("a load thread does not panic"))
