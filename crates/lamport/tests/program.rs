@@ -170,3 +170,34 @@ fn short_lines_are_checked_shown_and_exported_in_full() {
     let (again, _) = check(&["export", "lines"], &files, 0);
     assert_eq!(again, lines);
 }
+
+/// What one trace lacks, the export of several must not claim to hold.
+#[test]
+fn an_export_ends_in_good_order_only_if_every_trace_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = traces(dir.path(), 9);
+    let export = dir.path().join("all.jsonl");
+    let closings = |expected: &[&str]| {
+        let (lines, _) = check(&["export", "lines"], &files, 0);
+        let closings: Vec<&str> = lines.lines().filter(|line| line.contains("closed")).collect();
+        assert_eq!(closings, expected);
+        std::fs::write(&export, &lines).unwrap();
+        check(&["check"], std::slice::from_ref(&export), 0).0
+    };
+    let all = r#"{"closed":true,"written":3,"dropped":0}"#;
+    let verdict = closings(&[all]);
+    assert!(!verdict.contains("unproved"), "{verdict}");
+
+    // P1 was killed before its send reached the disk; P2 and P3 have received it.
+    std::fs::write(
+        &files[0],
+        r#"{"process":"P1","lamport":1,"kind":"local","service":"other"}"#,
+    )
+    .unwrap();
+    check(&["check"], &files, 0);
+    let verdict = closings(&[]);
+    assert!(
+        verdict.contains("1 traces that do not end with `closed`"),
+        "{verdict}"
+    );
+}

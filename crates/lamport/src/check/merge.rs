@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 use std::path::Path;
 
 use super::{Check, Place, Report, Violation};
-use crate::trace::{ReadError, ReadProblem, Reader, Record};
+use crate::trace::{ReadError, ReadProblem, Reader, Record, Summary};
 
 /// Traces that can be merged, since all of them are open at once: below the usual limit of 1024 open files.
 pub const SOURCES_MAX: usize = 1000;
@@ -19,6 +19,8 @@ pub struct Merge<'a> {
     heads: BinaryHeap<Reverse<(u64, u32)>>,
     started: bool,
     bytes: u64,
+    /// What the closing records say, together.
+    summary: Summary,
 }
 
 struct Input<'a> {
@@ -26,6 +28,8 @@ struct Input<'a> {
     reader: Reader<Box<dyn BufRead + 'a>>,
     /// The largest time read so far: a line without a time goes with the one before it.
     time: u64,
+    /// The last record read says that the trace ended in good order.
+    closed: bool,
 }
 
 /// Why the traces cannot be read.
@@ -61,6 +65,7 @@ impl<'a> Merge<'a> {
             heads: BinaryHeap::new(),
             started: false,
             bytes: 0,
+            summary: Summary::default(),
         }
     }
 
@@ -90,6 +95,7 @@ impl<'a> Merge<'a> {
             name: name.to_owned(),
             reader: Reader::new(Box::new(input)),
             time: 0,
+            closed: false,
         });
         Ok(())
     }
@@ -112,6 +118,19 @@ impl<'a> Merge<'a> {
         self.bytes
     }
 
+    /// How many sources, of what was read so far, do not end with a closing record: their processes were killed, or run
+    /// still.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.sources.iter().filter(|source| !source.closed).count()
+    }
+
+    /// What the closing records say together, of what was read so far; `None` if a source does not end with one.
+    #[must_use]
+    pub fn summary(&self) -> Option<Summary> {
+        (self.unfinished() == 0).then_some(self.summary)
+    }
+
     /// Calls `each` with every record, and stops at the first error of either kind: the outer one of the reading, the
     /// inner one of `each`.
     ///
@@ -130,9 +149,16 @@ impl<'a> Merge<'a> {
         while let Some(Reverse((_, source))) = self.heads.pop() {
             // A source goes on as long as it has the smallest time, without passing through the heap.
             loop {
-                let Input { name, reader, .. } = &mut self.sources[source as usize];
-                let place = Place::new(source, reader.line_number());
-                let record = reader.record().map_err(|error| read_error(name, error))?;
+                let input = &mut self.sources[source as usize];
+                let place = Place::new(source, input.reader.line_number());
+                let record = match input.reader.record() {
+                    Ok(record) => record,
+                    Err(error) => return Err(read_error(&input.name, error)),
+                };
+                input.closed = matches!(record, Record::Closed(_));
+                if let Record::Closed(summary) = record {
+                    self.summary += summary;
+                }
                 if let Err(error) = each(place, record) {
                     return Ok(Err(error));
                 }

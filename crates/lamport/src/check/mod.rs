@@ -146,7 +146,10 @@ impl Check {
     /// The rule that this event breaks; the check is of no further use then.
     pub fn event(&mut self, place: Place, event: &TraceEvent<'_>) -> Result<(), Box<Violation>> {
         let process = self.processes.number(&event.process);
-        let epoch = self.source(place).epoch;
+        let source = self.source(place);
+        // Where traces were joined into one file, it is the last that counts.
+        source.closed = false;
+        let epoch = source.epoch;
         let seen = Seen {
             event,
             process,
@@ -182,7 +185,7 @@ impl Check {
         self.report.dropped += count;
     }
 
-    /// Takes note that the source ended in good order.
+    /// Takes note that the source ends in good order here, unless more events follow.
     pub fn closed(&mut self, place: Place) {
         self.source(place).closed = true;
     }

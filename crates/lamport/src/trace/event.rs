@@ -1,6 +1,7 @@
 //! One event of a trace, as it is told to the recorder and as it is read back.
 
 use std::borrow::Cow;
+use std::ops::AddAssign;
 
 use super::facts::{Fact, Value};
 
@@ -244,4 +245,11 @@ pub struct Summary {
     pub written: u64,
     /// Events that are not, because the disk could not keep up or the line was too long.
     pub dropped: u64,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.written += other.written;
+        self.dropped += other.dropped;
+    }
 }

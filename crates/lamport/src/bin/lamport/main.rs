@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod export;
 mod input;
 mod show;
 
@@ -23,8 +24,8 @@ fn main() -> ExitCode {
         Command::Rules => show::rules(),
         Command::Diagram(arguments) => show::diagram(&arguments),
         Command::Table(arguments) => show::table(&arguments),
-        Command::Export(Export::Shiviz(arguments)) => show::shiviz(&arguments),
-        Command::Export(Export::Lines(arguments)) => show::lines(&arguments),
+        Command::Export(Export::Shiviz(arguments)) => export::shiviz(&arguments),
+        Command::Export(Export::Lines(arguments)) => export::lines(&arguments),
         Command::Stats(arguments) => show::stats(&arguments),
     };
     match outcome {

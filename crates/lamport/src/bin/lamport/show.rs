@@ -1,13 +1,12 @@
-//! Everything that shows a run: diagram, table, ShiViz's log, figures. All return true: nothing can be broken.
+//! Everything that shows a run to a person: diagram, table, figures. All return true: nothing can be broken.
 
 use std::fmt::Write as _;
-use std::io::{BufWriter, Write as _};
 
 use comfy_table::{CellAlignment, presets};
 use lamport::check::Rule;
 use lamport::view::{self, Run, Stats};
 
-use crate::args::{Diagram, Files, Part, Shiviz, Table};
+use crate::args::{Diagram, Files, Part, Table};
 use crate::input;
 
 /// Columns of a terminal that does not tell.
@@ -48,32 +47,6 @@ pub(crate) fn table(arguments: &Table) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-pub(crate) fn shiviz(arguments: &Shiviz) -> anyhow::Result<bool> {
-    let run = read(&arguments.part)?;
-    input::output(arguments.output.as_deref(), &view::shiviz(&run))?;
-    eprintln!(
-        "{} events; regular expression (also the file's first line): {}",
-        run.events.len(),
-        view::SHIVIZ_PATTERN
-    );
-    Ok(true)
-}
-
-pub(crate) fn lines(arguments: &Files) -> anyhow::Result<bool> {
-    let (mut merge, progress) = input::open(&arguments.files)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut line = Vec::new();
-    let written = merge.for_each(|_, record| {
-        line.clear();
-        record.write(&mut line);
-        out.write_all(&line)
-    });
-    progress.finish_and_clear();
-    written??;
-    out.flush()?;
-    Ok(true)
-}
-
 pub(crate) fn stats(arguments: &Files) -> anyhow::Result<bool> {
     let (mut merge, progress) = input::open(&arguments.files)?;
     let stats = Stats::read(&mut merge);
@@ -82,7 +55,8 @@ pub(crate) fn stats(arguments: &Files) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn read(part: &Part) -> anyhow::Result<Run> {
+/// The part of the run that is asked for, with a word about what is not there.
+pub(crate) fn read(part: &Part) -> anyhow::Result<Run> {
     let (mut merge, progress) = input::open(&part.files.files)?;
     let run = Run::read(&mut merge, &part.filter());
     progress.finish_and_clear();

@@ -77,7 +77,7 @@ impl Table {
     /// If a trace cannot be read.
     pub fn read(merge: &mut Merge<'_>, filter: &Filter) -> Result<Self, MergeError> {
         let mut collector = Collector::default();
-        let (mut events, mut closed) = (0, 0);
+        let mut events = 0;
         let outcome = merge.for_each(|_, record| {
             match &record {
                 Record::Event(event) if !filter.shows(event) => return Ok::<(), Infallible>(()),
@@ -86,15 +86,14 @@ impl Table {
                     return Ok(());
                 }
                 Record::Event(_) => events += 1,
-                Record::Dropped(_) => {}
-                Record::Closed(_) => closed += 1,
+                Record::Dropped(_) | Record::Closed(_) => {}
             }
             collector.take(&record);
             Ok(())
         })?;
         let Ok(()) = outcome;
         let mut table = collector.finish();
-        table.unfinished = merge.sources().saturating_sub(closed);
+        table.unfinished = merge.unfinished();
         Ok(table)
     }
 
