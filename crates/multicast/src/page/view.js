@@ -65,7 +65,7 @@ export class View extends EventTarget {
     this.#place();
     const grown = this.layout.step / step;
     if (!this.follows) this.#moveTo((this.#position + at) * grown - at);
-    this.ask();
+    this.#frame();
   }
 
   zoomIn = () => this.zoom(ZOOM);
@@ -95,12 +95,12 @@ export class View extends EventTarget {
       this.#moveTo(x - clientWidth / 2);
       this.#tell("moved");
     }
-    this.ask();
+    this.#frame();
   }
 
   /** The whole diagram as a picture that stands alone. */
   picture(style) {
-    this.#place();
+    this.#frame();
     const { layout } = this;
     const drawing = new Drawing();
     const [width, height] = [Math.ceil(layout.width), layout.height + 4];
@@ -129,6 +129,7 @@ export class View extends EventTarget {
     this.dispatchEvent(new Event(what));
   }
 
+  /** Whoever places draws in the same turn: a click is looked up among the events' places, and means what is drawn. */
   #place() {
     const { version } = this.#history;
     if (this.#placed === version) return;

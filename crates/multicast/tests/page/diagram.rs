@@ -85,14 +85,21 @@ fn lit(page: &Page) -> BTreeMap<Place, String> {
         .collect()
 }
 
+/// Clicks where the event of the process `arguments[0]` with the number `arguments[1]` is drawn.
+const CLICK: &str = "\
+    const mark = document.querySelector(`[data-id='${arguments[0]}/1/${arguments[1]}'] .shape`).getBoundingClientRect(); \
+    const at = { clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, bubbles: true }; \
+    document.elementFromPoint(at.clientX, at.clientY).dispatchEvent(new MouseEvent('click', at)); return null;";
+
 /// Clicks the mark of an event where it is drawn.
 fn clicks(page: &Page, (process, number): &Place) {
-    page.evaluate_with(
-        "const mark = document.querySelector(`[data-id='${arguments[0]}/1/${arguments[1]}'] .shape`).getBoundingClientRect(); \
-         const at = { clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, bubbles: true }; \
-         document.elementFromPoint(at.clientX, at.clientY).dispatchEvent(new MouseEvent('click', at)); return null;",
-        vec![json!(process), json!(number)],
-    );
+    page.evaluate_with(CLICK, vec![json!(process), json!(number)]);
+}
+
+/// Clicks the mark of an event right after another element, before the browser has shown its next frame.
+fn clicks_at_once_after(page: &Page, element: &str, (process, number): &Place) {
+    let both = format!("document.querySelector(arguments[2]).click(); {CLICK}");
+    page.evaluate_with(&both, vec![json!(process), json!(number), json!(element)]);
 }
 
 #[test]
@@ -144,6 +151,23 @@ fn a_scripted_run_is_whole_and_a_click_lights_exactly_the_causal_past_and_future
     clicks(&page, widest);
     page.sees("#details .beside", &format!("{most} concurrent"));
     page.screenshot("multicast-lit");
+    page.has_no_complaint();
+}
+
+#[test]
+fn a_click_means_what_is_drawn_also_while_the_diagram_moves() {
+    let Some(browser) = Browser::start() else { return };
+    let group = Group::start(&[]);
+    let page = group.page(&browser, 1);
+    group.plays_session(&page);
+    let sent = ("P1".to_owned(), 2);
+    page.evaluate("document.querySelector('#scroller').focus()");
+    for element in ["#zoom-in", "#zoom-out", "#zoom-out", "#follow", "#zoom-in"] {
+        clicks_at_once_after(&page, element, &sent);
+        page.sees("#details .sentence", "P1 at 1 sends “Olá a todos!”");
+        page.press(Key::Escape);
+        page.until("document.querySelectorAll('.event.itself').length === 0");
+    }
     page.has_no_complaint();
 }
 
