@@ -124,12 +124,18 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Goes to the next line that is not blank; false at the end.
-    pub(crate) fn advance(&mut self) -> Result<bool, ReadError> {
+    /// Goes to the next line that is not blank, and leaves it to [`record`](Reader::record) to turn it into a record: for who
+    /// wants one of many in a trace that was read before. False at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Reader::read), but a line is looked into only if others are told against it.
+    pub fn advance(&mut self) -> Result<bool, ReadError> {
         if std::mem::take(&mut self.unreadable) {
             // It may have been one that later lines refer to.
             self.memory.clear();
         }
+        self.number = None;
         loop {
             self.line_number += 1;
             let next = match self.next_line() {
@@ -151,8 +157,12 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The record on the line that `advance` went to.
-    pub(crate) fn record(&mut self) -> Result<Record<'_>, ReadError> {
+    /// The record on the line that [`advance`](Reader::advance) went to; it has gone to one.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Reader::read).
+    pub fn record(&mut self) -> Result<Record<'_>, ReadError> {
         if let Some(event) = self.number.and_then(|number| self.memory.event(number)) {
             return Ok(Record::Event(event.borrowed()));
         }
@@ -170,7 +180,6 @@ impl<R: BufRead> Reader<R> {
 
     /// Keeps the event on the line in mind if others are told by what is new against it.
     fn remember(&mut self) -> Result<(), ReadProblem> {
-        self.number = None;
         if self.line.first() == Some(&b'[') {
             self.number = Some(self.memory.take(&self.line)?);
         } else if let Some(number) = number(&self.line) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lamport::check::Merge;
-use lamport::trace::Reader;
+use lamport::trace::{ReadProblem, Reader};
 
 /// From so many bytes on, about half a second of work, a progress bar shows; only ever on a terminal.
 const PROGRESS_BYTES_MIN: u64 = 64 << 20;
@@ -50,19 +50,25 @@ pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<(Merge<'static>, Progres
     Ok((merge, progress))
 }
 
-/// The event on a line of a trace, in full; `None` if it cannot be read again.
+/// The event on a line of a trace that was read before, in full; `None` if it cannot be read again.
 pub(crate) fn line(path: &Path, number: u64) -> Option<String> {
     let mut reader = Reader::open(path).ok()?;
-    let mut line = Vec::new();
-    while let Some(record) = reader.read().ok()? {
-        record.write(&mut line);
-        if reader.line_number() == number {
-            let text = String::from_utf8(line).ok()?;
-            return Some(text.trim_end().to_owned());
+    while reader.line_number() < number {
+        match reader.advance() {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) if matches!(error.problem, ReadProblem::Io(_)) => return None,
+            // Another line's trouble.
+            Err(_) => {}
         }
-        line.clear();
     }
-    None
+    if reader.line_number() != number {
+        return None;
+    }
+    let mut line = Vec::new();
+    reader.record().ok()?.write(&mut line);
+    line.pop();
+    String::from_utf8(line).ok()
 }
 
 /// Writes to the file, or to stdout if there is none.
@@ -70,5 +76,38 @@ pub(crate) fn output(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
     match path {
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_found_among_others_that_are_not_to_be_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let event = |time: u64| {
+            format!(
+                r#"{{"process":"P1","lamport":{time},"kind":"local","label":"l","at_us":{time},"service":"other"}}"#
+            )
+        };
+        let numbered = event(5).replacen('{', r#"{"as":0,"#, 1);
+        let text = format!(
+            "{}\n\nnonsense\n{}\n[7,1]\n{numbered}\n[0,1,2]\n{{\"pro",
+            event(1),
+            event(4)
+        );
+        std::fs::write(&file, text).unwrap();
+        let check =
+            |number, expected: Option<String>| assert_eq!(line(file.path(), number), expected, "{number}");
+        check(1, Some(event(1)));
+        check(2, None);
+        check(3, None);
+        check(4, Some(event(4)));
+        check(5, None);
+        check(6, Some(event(5)));
+        check(7, Some(event(6).replace(r#""at_us":6"#, r#""at_us":7"#)));
+        check(8, None);
+        check(99, None);
     }
 }
