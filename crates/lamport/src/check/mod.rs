@@ -40,6 +40,7 @@ mod rule;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use crate::trace::facts::ORDER;
 use crate::trace::{Kind, Service, TraceEvent};
 
 pub use merge::{Merge, MergeError, SOURCES_MAX};
@@ -264,11 +265,12 @@ fn own_order(last: &mut Vec<Last>, seen: &Seen<'_>) -> Result<(), Box<Violation>
     ))
 }
 
-/// Whether a process says that it was started again, with its clock where it was or without one. Its clock has not moved, so
-/// this is no event among the others.
+/// Whether a member of a group says that it was started again, with its clock where it was or without one. Its clock has not
+/// moved, so this is no event among the others.
 fn begins_anew(event: &TraceEvent<'_>, time_before: u64) -> bool {
     let stands_still = event.lamport == 0 || event.lamport == time_before;
-    stands_still && event.kind == Kind::Local && event.label == "start"
+    let starts = event.service == Service::Multicast && event.kind == Kind::Local;
+    stands_still && starts && event.fact(ORDER).is_some()
 }
 
 fn unless_lifted(lifted: &[Rule], outcome: Result<(), Box<Violation>>) -> Result<(), Box<Violation>> {

@@ -50,6 +50,9 @@
 //!
 //! The text of a message is the label of its send only; views show it at the deliveries too.
 //!
+//! A start with [`ORDER`] may repeat the time before it, or stand at 0: the member has found its clock where it was, or has
+//! none yet, and nothing happened that would move it.
+//!
 //! A send may at once be the delivery of the member's own message: then [`ACT`] = [`BROADCAST`] and [`DELIVERED`] = 1.
 //! Relays and repetitions of a message are no events: they do not move the clock.
 

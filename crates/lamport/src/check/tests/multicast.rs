@@ -278,3 +278,26 @@ fn a_member_that_starts_anew_owes_only_what_comes_after() {
         Rule::CastOnce
     );
 }
+
+#[test]
+fn the_clock_of_a_member_may_stand_still_at_its_start_only() {
+    let check = |event: &str, service, expected: Option<Rule>| {
+        let script = format!("P3 11 local - work\nP3 12 local - work\n{event}");
+        let broken = run(&script, service, Options::default()).err();
+        assert_eq!(broken.map(|violation| violation.rule), expected, "{event}");
+    };
+    check("P3 12 local - begins order=causal", Service::Multicast, None);
+    check("P3 0 local - begins order=causal", Service::Multicast, None);
+    check(
+        "P3 11 local - begins order=causal",
+        Service::Multicast,
+        Some(Rule::TimesGrow),
+    );
+    check("P3 12 local - start", Service::Multicast, Some(Rule::TimesGrow));
+    check("P3 12 local - start", Service::Other, Some(Rule::TimesGrow));
+    check(
+        "P3 12 local - begins order=causal",
+        Service::Other,
+        Some(Rule::TimesGrow),
+    );
+}
