@@ -46,8 +46,9 @@ struct Queue {
 }
 
 impl Queue {
+    /// A closed queue takes nothing, so that nobody has to wait until it may be filled.
     fn is_full(&self) -> bool {
-        self.events.len() >= INBOX_EVENTS_MAX || self.bytes >= INBOX_BYTES_MAX
+        !self.closed && (self.events.len() >= INBOX_EVENTS_MAX || self.bytes >= INBOX_BYTES_MAX)
     }
 }
 
@@ -148,9 +149,13 @@ impl Inbox {
 
     /// Nothing more comes, and nobody takes what is there.
     pub(crate) fn abandon(&self) {
-        let dropped = std::mem::take(&mut self.lock().events);
+        let closed = Queue {
+            closed: true,
+            ..Queue::default()
+        };
+        let abandoned = std::mem::replace(&mut *self.lock(), closed);
         self.close();
-        drop(dropped);
+        drop(abandoned);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -188,7 +193,12 @@ fn payload_bytes(event: &Event) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
+    use lamport::ProcessId;
+
     use super::*;
+    use crate::group::Delivery;
 
     fn events(count: usize) -> Vec<Event> {
         (0..count).map(|n| Event::Refused(n.to_string())).collect()
@@ -217,6 +227,38 @@ mod tests {
             assert!(inbox.take(&mut taken).await);
         }
         assert!(inbox.lock().events.capacity().max(taken.capacity()) <= EVENTS_KEPT);
+    }
+
+    /// Whether who is to fill it may, once it was full and `end` ended it.
+    fn check_end(full: Vec<Event>, end: impl FnOnce(&Inbox)) {
+        let inbox = Inbox::default();
+        inbox.put(&mut { full });
+        let mut room = pin!(inbox.room());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        end(&inbox);
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        assert!(!inbox.is_full());
+    }
+
+    #[test]
+    fn nobody_waits_for_room_after_the_end() {
+        let long = Delivery {
+            number: 1,
+            from: ProcessId::new("P1").unwrap(),
+            incarnation: 1,
+            sequence: 1,
+            data: vec![b'x'; INBOX_BYTES_MAX].into(),
+            stamp: 1,
+            received: 1,
+            at: 0,
+            own: false,
+            later: false,
+        };
+        for full in [events(INBOX_EVENTS_MAX), vec![Event::Delivered(long)]] {
+            check_end(full.clone(), Inbox::abandon);
+            check_end(full, Inbox::close);
+        }
     }
 
     #[tokio::test]
