@@ -24,8 +24,6 @@ pub struct Reader<R> {
     memory: Memory,
     /// The number of the event on the line, if it is one that is remembered.
     number: Option<usize>,
-    /// The line could not be read.
-    unreadable: bool,
 }
 
 /// A line that is no record.
@@ -97,7 +95,6 @@ impl<R: BufRead> Reader<R> {
             bytes: 0,
             memory: Memory::default(),
             number: None,
-            unreadable: false,
         }
     }
 
@@ -131,10 +128,6 @@ impl<R: BufRead> Reader<R> {
     ///
     /// As [`read`](Reader::read), but a line is looked into only if others are told against it.
     pub fn advance(&mut self) -> Result<bool, ReadError> {
-        if std::mem::take(&mut self.unreadable) {
-            // It may have been one that later lines refer to.
-            self.memory.clear();
-        }
         self.number = None;
         loop {
             self.line_number += 1;
@@ -147,13 +140,10 @@ impl<R: BufRead> Reader<R> {
                 Ok(true) => self.remember(),
                 Err(problem) => Err(problem),
             };
-            return next.map(|()| true).map_err(|problem| {
-                self.unreadable = true;
-                ReadError {
-                    line: self.line_number,
-                    problem,
-                }
-            });
+            return match next {
+                Ok(()) => Ok(true),
+                Err(problem) => Err(unreadable(&mut self.memory, self.line_number, problem)),
+            };
         }
     }
 
@@ -163,17 +153,10 @@ impl<R: BufRead> Reader<R> {
     ///
     /// As [`read`](Reader::read).
     pub fn record(&mut self) -> Result<Record<'_>, ReadError> {
-        if let Some(event) = self.number.and_then(|number| self.memory.event(number)) {
-            return Ok(Record::Event(event.borrowed()));
-        }
-        match parse(&self.line) {
-            Ok(record) => Ok(record),
-            Err(problem) => {
-                self.unreadable = true;
-                Err(ReadError {
-                    line: self.line_number,
-                    problem,
-                })
+        match self.number {
+            Some(number) => Ok(Record::Event(self.memory.event(number).borrowed())),
+            None => {
+                parse(&self.line).map_err(|problem| unreadable(&mut self.memory, self.line_number, problem))
             }
         }
     }
@@ -194,8 +177,8 @@ impl<R: BufRead> Reader<R> {
 
     /// The Lamport time on that line, found without parsing the rest; `None` if it is no event as we write it.
     pub(crate) fn time(&self) -> Option<u64> {
-        if let Some(event) = self.number.and_then(|number| self.memory.event(number)) {
-            return Some(event.lamport);
+        if let Some(number) = self.number {
+            return Some(self.memory.event(number).lamport);
         }
         const KEY: &[u8] = b"\",\"lamport\":";
         // In our own lines the time stands right after the process.
@@ -248,6 +231,13 @@ impl<R: BufRead> Iterator for Reader<R> {
             .map(|record| record.map(Record::into_owned))
             .transpose()
     }
+}
+
+/// What becomes of a line that could not be read: it may have been one that later lines refer to, so that none of what is
+/// remembered can be relied on.
+fn unreadable(memory: &mut Memory, line: u64, problem: ReadProblem) -> ReadError {
+    memory.clear();
+    ReadError { line, problem }
 }
 
 /// The number that a full line gives itself.

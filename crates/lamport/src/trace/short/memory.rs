@@ -40,16 +40,17 @@ impl Memory {
         Ok(())
     }
 
-    /// The latest event of a number.
-    pub(in crate::trace) fn event(&self, number: usize) -> Option<&TraceEvent<'static>> {
-        self.events.get(number)?.as_deref()
+    /// The latest event of a number that was just kept or taken.
+    pub(in crate::trace) fn event(&self, number: usize) -> &TraceEvent<'static> {
+        let kept = self.events[number].as_deref();
+        kept.expect("only unreadable lines make it forget, and they have no number")
     }
 
     /// Takes a short line: its event becomes the latest of the number returned.
     ///
     /// # Errors
     ///
-    /// If it is none, or does not fit the event before it; that one is forgotten then.
+    /// If it is none, or does not fit the event before it. Nothing here can be relied on then: [`clear`](Self::clear) it.
     pub(in crate::trace) fn take(&mut self, line: &[u8]) -> Result<usize, ReadProblem> {
         let mut changes = elements(line)?.into_iter();
         let number = match changes.next() {
@@ -61,10 +62,7 @@ impl Memory {
         let Some(event) = kept else {
             return Err(ReadProblem::Number(number));
         };
-        if change(event, changes).is_none() {
-            self.events[place] = None;
-            return Err(ReadProblem::Unfit);
-        }
+        change(event, changes).ok_or(ReadProblem::Unfit)?;
         Ok(place)
     }
 }
