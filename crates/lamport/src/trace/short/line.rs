@@ -27,13 +27,13 @@ impl<'o> Line<'o> {
     }
 
     #[inline]
-    pub(super) fn number(&mut self, known: &mut u64, number: u64) -> Option<()> {
-        let change = number.wrapping_sub(*known) as i64;
-        if known.checked_add_signed(change) != Some(number) {
+    pub(super) fn count(&mut self, known: &mut u64, count: u64) -> Option<()> {
+        let change = count.wrapping_sub(*known) as i64;
+        if known.checked_add_signed(change) != Some(count) {
             return None;
         }
         self.change(change);
-        *known = number;
+        *known = count;
         Some(())
     }
 
@@ -53,14 +53,14 @@ impl<'o> Line<'o> {
     }
 
     #[inline]
-    pub(super) fn message(&mut self, known: &mut Number, message: Message<'_>, time: u64) -> Option<()> {
-        let (text, number) = parts(message, time);
+    pub(super) fn message(&mut self, known: &mut Identity, message: Message<'_>, time: u64) -> Option<()> {
+        let (text, count) = parts(message, time);
         if same(&known.text, text) {
-            return self.number(&mut known.number, number);
+            return self.count(&mut known.count, count);
         }
         known.text.clear();
         known.text.push_str(text);
-        known.number = number;
+        known.count = count;
         self.open();
         escape(self.out, text);
         match message {
@@ -69,7 +69,7 @@ impl<'o> Line<'o> {
             Message::Request { .. } => self.out.push(b'/'),
         }
         if !matches!(message, Message::Text(_)) {
-            integer(self.out, number);
+            integer(self.out, count);
         }
         self.out.push(b'"');
         Some(())
@@ -127,23 +127,23 @@ impl<'o> Line<'o> {
     }
 }
 
-/// The identity of a message: a text and the number at its end.
-pub(super) struct Number {
+/// The identity of a message: a text and the count at its end.
+pub(super) struct Identity {
     text: String,
-    number: u64,
+    count: u64,
 }
 
-impl Number {
+impl Identity {
     pub(super) fn new(message: Message<'_>, time: u64) -> Self {
-        let (text, number) = parts(message, time);
+        let (text, count) = parts(message, time);
         Self {
             text: text.to_owned(),
-            number,
+            count,
         }
     }
 }
 
-/// The text of a message's identity and the number at its end.
+/// The text of a message's identity and the count at its end.
 fn parts(message: Message<'_>, time: u64) -> (&str, u64) {
     match message {
         Message::None => ("", 0),

@@ -102,13 +102,13 @@ fn added(known: u64, by: Option<Value<'_>>) -> Option<u64> {
     }
 }
 
-/// Adds to the number at the end of a message's identity.
+/// Adds to the count at the end of a message's identity.
 fn count_on(message: &mut String, by: i64) -> Option<()> {
     let start = message.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let number: u64 = message[start..].parse().ok()?;
-    let number = number.checked_add_signed(by)?;
+    let count: u64 = message[start..].parse().ok()?;
+    let count = count.checked_add_signed(by)?;
     message.truncate(start);
-    message.push_str(itoa::Buffer::new().format(number));
+    message.push_str(itoa::Buffer::new().format(count));
     Some(())
 }
 
@@ -120,31 +120,31 @@ fn replace(known: &mut Cow<'static, str>, text: &str) {
 
 /// The elements of a short line.
 fn elements(line: &[u8]) -> Result<Vec<Value<'_>>, ReadProblem> {
-    match numbers(line) {
-        Some(numbers) => Ok(numbers),
+    match integers(line) {
+        Some(integers) => Ok(integers),
         None => Ok(serde_json::from_slice(line)?),
     }
 }
 
 /// The quick way through a line that holds nothing but whole numbers of at most 18 digits, as we write it.
-fn numbers(line: &[u8]) -> Option<Vec<Value<'_>>> {
+fn integers(line: &[u8]) -> Option<Vec<Value<'_>>> {
     let inside = line.strip_prefix(b"[")?.strip_suffix(b"]")?;
     let mut values = Vec::with_capacity(12);
-    let (mut number, mut digits, mut negative) = (0i64, 0u32, false);
+    let (mut integer, mut digits, mut negative) = (0i64, 0u32, false);
     for byte in inside.iter().chain(b",") {
         match byte {
             b'0'..=b'9' if digits < 18 => {
                 // Never a 0 in front, which is no number to JSON.
-                if digits == 1 && number == 0 {
+                if digits == 1 && integer == 0 {
                     return None;
                 }
-                number = number * 10 + i64::from(byte - b'0');
+                integer = integer * 10 + i64::from(byte - b'0');
                 digits += 1;
             }
             b'-' if digits == 0 && !negative => negative = true,
-            b',' if digits > 0 && !(negative && number == 0) => {
-                values.push(Value::Integer(if negative { -number } else { number }));
-                (number, digits, negative) = (0, 0, false);
+            b',' if digits > 0 && !(negative && integer == 0) => {
+                values.push(Value::Integer(if negative { -integer } else { integer }));
+                (integer, digits, negative) = (0, 0, false);
             }
             _ => return None,
         }

@@ -9,7 +9,7 @@ use super::super::json::{Frame, shown};
 use super::super::limits::{LABEL_BYTES_MAX, NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
 use smol_str::SmolStr;
 
-use super::line::{Line, Number, same};
+use super::line::{Identity, Line, same};
 
 /// Writes events as lines, short ones where it can.
 pub(in crate::trace) struct Shortener {
@@ -38,7 +38,7 @@ struct Sort {
     likeness: Likeness,
     lamport: u64,
     at_us: u64,
-    message: Number,
+    message: Identity,
     label: String,
     /// What the facts are called, apart from their values: it is only read, so all who record keep it in their caches.
     names: Vec<SmolStr>,
@@ -160,7 +160,7 @@ impl Sort {
             likeness,
             lamport,
             at_us,
-            message: Number::new(event.message, lamport),
+            message: Identity::new(event.message, lamport),
             label: [label, cut].concat(),
             names: event.facts.iter().map(|(name, _)| SmolStr::new(name)).collect(),
             facts: event.facts.iter().map(|(_, value)| Known::new(value)).collect(),
@@ -184,8 +184,8 @@ impl Sort {
         event: &Event<'_>,
     ) -> Option<()> {
         let mut line = Line::begin(out, number);
-        line.number(&mut self.lamport, time)?;
-        line.number(&mut self.at_us, at_us)?;
+        line.count(&mut self.lamport, time)?;
+        line.count(&mut self.at_us, at_us)?;
         if self.likeness.form != Form::None {
             line.message(&mut self.message, event.message, time)?;
         }
@@ -230,7 +230,7 @@ impl Known {
     fn new(value: &Value<'_>) -> Self {
         match value {
             Value::Text(text) => Self::Text(SmolStr::new(text)),
-            Value::Integer(number) => Self::Integer(*number),
+            Value::Integer(integer) => Self::Integer(*integer),
         }
     }
 }
