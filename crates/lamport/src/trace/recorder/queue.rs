@@ -69,7 +69,8 @@ impl Queue {
             self.current.truncate(start);
             self.shortener.forget();
             self.drop_events(1);
-            return false;
+            // Something may stand here all the same: how many were dropped before.
+            return idle && !self.is_empty();
         }
         self.summary.written += 1;
         self.cut_chunk() || idle
@@ -162,4 +163,34 @@ impl Queue {
 pub(super) fn now_us() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::facts::fact;
+    use crate::trace::json::Frame;
+
+    #[test]
+    fn the_writer_is_woken_for_the_first_that_waits_whatever_it_is() {
+        let mut queue = Queue::new(Numbers::default());
+        let from = Context {
+            source: 0,
+            frame: Frame::new("P1", "other"),
+        };
+        let text = "x".repeat(LINE_BYTES_MAX);
+        let facts = [fact("text", text.as_str())];
+        let too_long = Event::local("a", &facts);
+        assert!(!queue.append(&from, 1, 1, &too_long), "nothing waits yet");
+        assert!(
+            queue.append(&from, 2, 2, &too_long),
+            "the first that was dropped waits"
+        );
+        assert!(
+            !queue.append(&from, 3, 3, &Event::local("b", &[])),
+            "once is enough"
+        );
+        let taken: Vec<u8> = queue.take().into_iter().flatten().collect();
+        assert!(taken.starts_with(b"{\"dropped\":1}\n{"));
+    }
 }
