@@ -15,4 +15,6 @@ pub(super) use memory::Memory;
 pub(super) use shortener::{Context, Numbers, Shortener};
 
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;
