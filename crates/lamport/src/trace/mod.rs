@@ -44,7 +44,7 @@
 //! [0,3,0,3,0,1,"Antonio"]
 //! ```
 //!
-//! A line may give itself a number, `as`. A short line is a list that begins with such a number; what follows is what is new
+//! A line may give itself a number below 1000: `as`, which then stands first in it and without spaces, as above. A short line is a list that begins with such a number; what follows is what is new
 //! against the latest event of that number, in this order: Lamport time, wall time, message (if it has one), each fact,
 //! label. An integer is added to what was there, in a message to the digits at its end; a text takes the place of what was
 //! there; 0 leaves it, and so does what is missing at the end. The second line above happened at 15, 40 µs later, as `chat@15`

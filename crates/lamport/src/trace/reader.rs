@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::event::Record;
-use super::limits::LINE_BYTES_MAX;
+use super::limits::{LINE_BYTES_MAX, NUMBERS_MAX};
 use super::short::Memory;
 use super::{canonical, general};
 use crate::clock::TIME_MAX;
@@ -49,7 +49,7 @@ pub enum ReadProblem {
     /// The line has no newline: whoever wrote it was stopped in the middle.
     #[error("cut off in the middle; hint: its process was killed while writing, remove this last line")]
     CutOff,
-    /// The line is no JSON object of the form of a trace.
+    /// The line is neither a record nor a short line: it is no JSON, or JSON of another form.
     #[error("no record of a trace: {0}; hint: give the files that the services wrote with --trace")]
     Json(#[from] serde_json::Error),
     /// A key that an event must have is missing.
@@ -69,6 +69,9 @@ pub enum ReadProblem {
         "no line before it has the number {0}; hint: a trace with short lines is read whole, from its beginning"
     )]
     Number(u64),
+    /// A line gives itself a number beyond those that there are.
+    #[error("a line cannot be number {0}: a number is below {NUMBERS_MAX}")]
+    NumberTooLarge(u64),
     /// A short line does not fit the event that it follows.
     #[error("a short line that does not fit the one before it; hint: is a line of the trace missing?")]
     Unfit,

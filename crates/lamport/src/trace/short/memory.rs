@@ -31,7 +31,7 @@ impl Memory {
         event: TraceEvent<'static>,
     ) -> Result<(), ReadProblem> {
         if number >= NUMBERS_MAX {
-            return Err(ReadProblem::Number(number as u64));
+            return Err(ReadProblem::NumberTooLarge(number as u64));
         }
         if self.events.len() <= number {
             self.events.resize_with(number + 1, || None);

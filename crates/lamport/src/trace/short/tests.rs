@@ -164,3 +164,28 @@ fn a_short_line_that_does_not_fit_is_told() {
         );
     }
 }
+
+#[test]
+fn a_number_that_is_not_given_as_it_must_be_is_told() {
+    let event = r#""process":"P1","lamport":1,"kind":"local"}"#;
+    for (head, expected) in [
+        (r#"{"as":999,"#, None),
+        (
+            r#"{"as":1000,"#,
+            Some("a line cannot be number 1000: a number is below 1000"),
+        ),
+        (r#"{"as": 999,"#, Some("no line before it has the number 999")),
+        (
+            r#"{"at_us":0,"as":999,"#,
+            Some("no line before it has the number 999"),
+        ),
+    ] {
+        let told = read(format!("{head}{event}\n[999,1]\n").as_bytes());
+        let error = told.into_iter().find_map(Result::err);
+        match (&error, expected) {
+            (None, None) => {}
+            (Some(error), Some(expected)) => assert!(error.contains(expected), "{head}: {error}"),
+            _ => panic!("{head}: {error:?}"),
+        }
+    }
+}
