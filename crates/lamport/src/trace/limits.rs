@@ -6,7 +6,8 @@ use std::time::Duration;
 /// longer event is not written but counted as dropped, a longer line is not read.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// Longest label, in bytes; a longer one is cut and ends in `…`. A diagram shows some thirty characters of it.
+/// Longest label of a full line, in bytes; a longer one is cut and ends in `…`. A diagram shows some thirty characters
+/// of it. In a short line it is cut after 32 bytes, unless it is the label before.
 pub const LABEL_BYTES_MAX: usize = 128;
 
 /// Longest label that a short line tells, in bytes: where many events come close together nobody reads more of each than

@@ -44,12 +44,15 @@
 //! [0,3,0,3,0,1,"Antonio"]
 //! ```
 //!
-//! A line may give itself a number below 1000: `as`, which then stands first in it and without spaces, as above. A short line is a list that begins with such a number; what follows is what is new
-//! against the latest event of that number, in this order: Lamport time, wall time, message (if it has one), each fact,
-//! label. An integer is added to what was there, in a message to the digits at its end; a text takes the place of what was
-//! there; 0 leaves it, and so does what is missing at the end. The second line above happened at 15, 40 µs later, as `chat@15`
-//! with `seq` 42; the third at 18 with `seq` 43 and the name Antonio. Such a file is read whole, from its beginning;
-//! `lamport export lines` writes every event out in full.
+//! A line may give itself a number below 1000, `as`, which then stands first in it and without spaces, as above. A short line
+//! is a list that begins with such a number; what follows is what is new against the latest event of that number, in this
+//! order: Lamport time, wall time, message (if it has one), each fact, label. An integer is added to what was there, in a
+//! message to the digits at its end; a text takes the place of what was there; 0 leaves it, and so does what is missing at
+//! the end. The second line above happened at 15, 40 µs later, as `chat@15` with `seq` 42; the third at 18 with `seq` 43
+//! and the name Antonio. Such a file is read whole, from its beginning; `lamport export lines` writes every event out in full.
+//!
+//! A label is cut after 128 bytes ([`limits::LABEL_BYTES_MAX`]), one that is new in a short line after 32, and ends in `…`
+//! then. Nothing else is ever cut.
 //!
 //! Unknown keys are ignored. Events of one process stand in the order in which they happened;
 //! events of several processes in one file, or in several, have no order but the one their stamps and messages give.

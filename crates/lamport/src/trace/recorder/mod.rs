@@ -1,7 +1,8 @@
 //! EDGE: the one folder of this crate that reads the wall clock, runs a thread and writes a file.
 //!
-//! Events are encoded by whoever records them into a chunk of memory under a short lock ([`queue`]), one by one or a batch at a
-//! time ([`batch`]); a thread of its own takes full chunks away and writes them ([`writer`]). Nobody who records ever waits
+//! Whoever records events encodes them: one by one into the chunk of memory that all share, under its lock ([`queue`]), or as the
+//! only one for a process into memory of its own, which is copied into that chunk a batch at a time ([`batch`]). A thread of
+//! its own takes full chunks away and writes them ([`writer`]). Nobody who records ever waits
 //! for the disk: when too much waits already, the event is dropped and counted, and the file says so itself.
 
 mod batch;
