@@ -8,7 +8,7 @@
 //!
 //! Lock order: this one first, then the history's, the tracer's or an outbox's; never two of the latter.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use lamport::trace::{BatchTracer, Event as TraceEvent, Fact, Tracer};
@@ -103,14 +103,14 @@ impl Core {
 
     /// A connection is there.
     pub(super) fn open(&self, receiver: Receiver) -> ConnectionId {
-        let mut state = self.lock();
-        state.connections += 1;
-        let connection = ConnectionId(state.connections);
-        state
-            .hub
-            .step(self.now_ns(), Input::Opened { connection }, &mut Vec::new());
-        state.receivers.insert(connection, receiver);
-        connection
+        self.with_state(|state| {
+            state.connections += 1;
+            let connection = ConnectionId(state.connections);
+            let input = Input::Opened { connection };
+            state.hub.step(self.now_ns(), input, &mut Vec::new());
+            state.receivers.insert(connection, receiver);
+            connection
+        })
     }
 
     /// Handles the lines that are left of a batch, as far as it can be done without waiting. When `patient`, receivers
@@ -205,26 +205,23 @@ impl Core {
 
     /// The line that says how many events a replay does not have.
     pub(super) fn lagged_line(&self, room: &str, missed: u64) -> Vec<u8> {
-        let mut state = self.lock();
         let mut line = Vec::new();
-        let lamport = state.send(&self.clock, "lagged", &[]);
-        state.tracer.end_batch();
+        let lamport = self.with_state(|state| state.send(&self.clock, "lagged", &[]));
         write_lagged(&mut line, lamport, room, missed);
         line
     }
 
     /// The connection has drained after its outbox was full: it is told what it missed, and receives again.
     pub(super) fn drained(&self, session: &mut Session) {
-        let mut state = self.lock();
-        let missed = state.receivers.take_missed(session.id);
-        let mut lines = Vec::new();
-        for (room, missed) in missed {
-            tracing::warn!(room = %Harmless(&room), missed, "the connection lagged");
-            let lamport = state.send(&self.clock, "lagged", &[]);
-            write_lagged(&mut lines, lamport, &room, missed);
-        }
-        state.tracer.end_batch();
-        session.reply(lines);
+        self.decide(session, |state, session| {
+            let mut lines = Vec::new();
+            for (room, missed) in state.receivers.take_missed(session.id) {
+                tracing::warn!(room = %Harmless(&room), missed, "the connection lagged");
+                let lamport = state.send(&self.clock, "lagged", &[]);
+                write_lagged(&mut lines, lamport, &room, missed);
+            }
+            session.reply(lines);
+        });
     }
 
     /// The connection is over without having left. Numbers may have to be reserved first.
@@ -270,11 +267,18 @@ impl Core {
 
     /// Decides something under the lock; what it left to be delivered follows when others have the lock already.
     fn decide<R>(&self, session: &mut Session, work: impl FnOnce(&mut State, &mut Session) -> R) -> R {
-        let mut state = self.lock();
-        let result = work(&mut state, session);
-        state.tracer.end_batch();
-        drop(state);
+        let result = self.with_state(|state| work(state, session));
         session.deliveries.deliver();
+        result
+    }
+
+    /// The one way to the state: what is recorded on it is handed to the tracer as one batch before others get the lock.
+    fn with_state<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        // A panic while the lock was held may have left a message half handed out, to one room at worst; the others and
+        // everything that follows are not worse for it.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut state);
+        state.tracer.end_batch();
         result
     }
 
@@ -316,12 +320,6 @@ impl Core {
 
     pub(super) fn now_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// A panic while the lock was held may have left a message half handed out, to one room at worst; the others and
-    /// everything that follows are not worse for it.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
