@@ -6,7 +6,9 @@
 mod churn;
 mod connections;
 mod flow;
+mod footprint;
 mod framing;
 mod process;
+mod program;
 mod requests;
 mod stage;

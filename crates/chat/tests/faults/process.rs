@@ -1,95 +1,16 @@
-//! The real program: its start, its end, and what it leaves behind.
+//! The real program: its start, its end, and what it leaves behind on the disk.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use proto::net::Stream;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::stage::{Wire, check_conversation, connect, patiently, sized};
-
-/// How long the program may take to notice something. Never reached when all is well.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A running server of its own process. Dropping it ends it at once.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-fn chat(flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
-    command.args(["--listen", "127.0.0.1:0"]).args(flags);
-    command
-}
-
-impl Program {
-    fn start(mut command: Command) -> Self {
-        let child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Whatever goes wrong from here on, the child ends with this.
-        let mut program = Self {
-            child,
-            address: ([0, 0, 0, 0], 0).into(),
-        };
-        let mut first = String::new();
-        BufReader::new(program.child.stdout.take().unwrap())
-            .read_line(&mut first)
-            .unwrap();
-        program.address = first
-            .trim()
-            .parse()
-            .unwrap_or_else(|_| panic!("the first line is no address: {first:?}"));
-        program
-    }
-
-    async fn open(&self) -> Wire {
-        Wire::greeted(Stream::Tcp(connect(self.address).await)).await
-    }
-
-    async fn join(&self, name: &str) -> Wire {
-        let mut wire = self.open().await;
-        wire.join(name).await;
-        wire
-    }
-
-    async fn check_alive(&self) {
-        let (mut ana, mut bia) = (self.open().await, self.open().await);
-        check_conversation(&mut ana, &mut bia).await;
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// What it says on stderr until it is gone, and its exit code.
-    fn ended(mut self) -> (Option<i32>, String) {
-        let mut talk = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut talk)
-            .unwrap();
-        (self.child.wait().unwrap().code(), talk)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use super::program::{PATIENCE, Program, chat};
+use super::stage::{Wire, connect, patiently};
 
 /// A start that must fail: with exit code 1, nothing on stdout, and a hint that says `hint`.
 fn check_refused_start(command: &mut Command, hint: &str) {
@@ -367,92 +288,4 @@ async fn after_kill_9_numbers_go_on() {
         "{numbers:?}"
     );
     program.check_alive().await;
-}
-
-/// Connections that vanish with a reset, joined or not, in mid-line or not: afterwards the process has the file
-/// descriptors, threads and memory it had before. 10,000 of them; 600 without `ANTES_SLOW=1`.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn abrupt_closes_leave_nothing_behind() {
-    let program = Program::start(chat(&["--memory", "--flood-rate", "0", "--log", "warn"]));
-    let mut ana = program.join("Ana").await;
-    let vanish = async |count: usize| {
-        for n in 0..count {
-            let stream = connect(program.address).await;
-            stream.set_zero_linger().unwrap();
-            if n % 3 == 0 {
-                continue;
-            }
-            let mut wire = Wire::greeted(Stream::Tcp(stream)).await;
-            let _ = wire
-                .ok(json!({"op": "join", "name": format!("visitor {n}"), "room": "elsewhere"}))
-                .await;
-            if n % 3 == 1 {
-                wire.send("{\"id\":9,\"op\":\"say\",\"te").await;
-            }
-        }
-    };
-    // The allocator, the room and the runtime have what they need after a first crowd.
-    vanish(300).await;
-    let before = settled(&program, None);
-    vanish(sized(10_000, 600)).await;
-    let after = settled(&program, Some(before));
-    assert_eq!(
-        (after.descriptors, after.threads),
-        (before.descriptors, before.threads)
-    );
-    // What is left is the stored log of the visits, some 250 bytes for each.
-    let log_kib = sized(10_000, 600) as u64 / 2;
-    assert!(
-        after.memory_kib <= before.memory_kib + log_kib + 4096,
-        "{before:?} became {after:?}"
-    );
-    ana.ok(json!({"op": "say", "text": "unhurt"})).await;
-    assert_eq!(
-        ana.ok(json!({"op": "who", "room": "elsewhere"})).await["members"],
-        json!([])
-    );
-    program.check_alive().await;
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Footprint {
-    descriptors: usize,
-    threads: usize,
-    memory_kib: u64,
-}
-
-/// The process's footprint once it has as few descriptors as `wanted`, or once they no longer change.
-#[cfg(target_os = "linux")]
-fn settled(program: &Program, wanted: Option<Footprint>) -> Footprint {
-    let begun = Instant::now();
-    let mut last = footprint(program.child.id());
-    loop {
-        // Another process is watched: there is nothing to wait on but its state.
-        std::thread::sleep(Duration::from_millis(50));
-        let now = footprint(program.child.id());
-        let settled = match wanted {
-            Some(wanted) => now.descriptors <= wanted.descriptors,
-            None => now.descriptors == last.descriptors,
-        };
-        if settled || begun.elapsed() > PATIENCE {
-            return now;
-        }
-        last = now;
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn footprint(process: u32) -> Footprint {
-    let of = Path::new("/proc").join(process.to_string());
-    let status = std::fs::read_to_string(of.join("status")).unwrap();
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    Footprint {
-        descriptors: std::fs::read_dir(of.join("fd")).unwrap().count(),
-        threads: field("Threads:") as usize,
-        memory_kib: field("VmRSS:"),
-    }
 }

@@ -6,5 +6,7 @@
 )]
 
 mod crash;
+mod disk;
+mod file;
 mod store;
 mod support;

@@ -1,9 +1,48 @@
 //! What the tests of the history share.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::Path, time::Duration};
 
 use bytes::Bytes;
-use chat::history::History;
+use chat::history::{History, Registration, Restored, Settings};
+
+/// More bytes than any page has.
+pub(crate) const ALL: usize = 1 << 20;
+
+/// The history in `dir`, with nearly everything as usual.
+pub(crate) fn open(dir: &Path) -> (History, Restored) {
+    History::open(dir, &quick()).expect("the directory is ours")
+}
+
+/// Events are stored soon: tests wait for it.
+pub(crate) fn quick() -> Settings {
+    Settings {
+        flush_interval: Duration::from_millis(20),
+        ..Settings::default()
+    }
+}
+
+/// Somebody who protects a name.
+pub(crate) fn registration(name: &str) -> Registration {
+    Registration {
+        key: name.to_lowercase().into(),
+        shown: name.into(),
+        password: "$argon2id$…".into(),
+    }
+}
+
+/// Waits until everything appended so far is in the file: a reservation is committed after the events before it only
+/// by a clean end, so this asks the file itself.
+pub(crate) async fn stored(dir: &Path, room: &str, through: u64) {
+    let file = rusqlite::Connection::open(dir.join("chat.db")).expect("the file is there");
+    eventually(|| {
+        file.query_row("SELECT last FROM room WHERE name = ?1", [room], |row| {
+            row.get::<_, u64>(0)
+        })
+        .ok()
+            == Some(through)
+    })
+    .await;
+}
 
 /// Lines as the hub would broadcast them.
 pub(crate) fn lines(seqs: RangeInclusive<u64>) -> String {
