@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use lamport::trace::{BatchTracer, Event as TraceEvent, Fact, Tracer};
-use lamport::{Clock, TIME_MAX};
+use lamport::{Clock, LEAP_MAX_DEFAULT, TIME_MAX, after_receive};
 use proto::net::Outbox;
 use proto::{Harmless, WireError, codes};
 
@@ -137,7 +137,7 @@ impl Core {
             let numbers = lines.len() as u64 * 2;
             let times = lines.as_slice().iter().map(Line::times).sum();
             let stamps = lines.as_slice().iter().filter_map(Line::lamport);
-            let stamp_max = stamps.max().unwrap_or(0);
+            let stamp_max = believed(self.clock.now(), times, stamps);
             if let Some(needed) =
                 self.missing_numbers(state, session.id, &entering, numbers, times, stamp_max)
             {
@@ -321,6 +321,17 @@ impl Core {
     pub(super) fn now_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// The latest of the `stamps` that a clock at `now`, which uses up to `times` meanwhile, may believe. For one that it
+/// refuses no time is reserved: a later life would go on there.
+fn believed(now: u64, times: u64, stamps: impl Iterator<Item = u64>) -> u64 {
+    stamps.fold(now, |latest, stamp| {
+        match after_receive(latest.saturating_add(times), stamp, LEAP_MAX_DEFAULT) {
+            Ok(_) => latest.max(stamp),
+            Err(_) => latest,
+        }
+    })
 }
 
 impl State {

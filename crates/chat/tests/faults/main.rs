@@ -12,3 +12,4 @@ mod process;
 mod program;
 mod requests;
 mod stage;
+mod time;

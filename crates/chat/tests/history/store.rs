@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use chat::history::{History, Registration, Settings, Window};
+use lamport::TIME_MAX;
 
 use super::support::{self, ALL, append, lines, open, quick, registration, seqs, stored};
 
@@ -252,4 +253,16 @@ async fn registered_names_survive_and_change_their_password() {
     let (history, restored) = open(dir.path());
     assert_eq!(restored.names, std::slice::from_ref(&changed));
     assert_eq!(history.registration("silvio"), Some(changed));
+}
+
+#[tokio::test]
+async fn the_clock_goes_on_at_the_last_time_there_is_and_not_beyond() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (history, _) = open(dir.path());
+    let through = history.reserve_clock(TIME_MAX - 10, TIME_MAX - 1).await;
+    assert!(through >= TIME_MAX - 1);
+    // Without an exact mark, as after a crash.
+    drop(history);
+    let (_, restored) = open(dir.path());
+    assert_eq!(restored.clock, TIME_MAX);
 }

@@ -14,6 +14,7 @@ mod file;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+use lamport::TIME_MAX;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use super::{
@@ -85,9 +86,11 @@ impl Database {
     }
 
     fn load(&mut self) -> rusqlite::Result<Contents> {
+        // A reservation is as long as times are used fast, and may reach beyond the last time there is.
         let clock = self
             .connection
-            .query_row("SELECT reserved FROM clock", [], |row| row.get(0))?;
+            .query_row("SELECT reserved FROM clock", [], |row| row.get::<_, u64>(0))?
+            .min(TIME_MAX);
         let mut rooms = Vec::new();
         let mut statement = self
             .connection
