@@ -35,23 +35,31 @@ impl Spread {
     /// `1.50`; a dash if there is none.
     #[must_use]
     pub fn show_median(&self, digits: usize) -> String {
-        if self.median.is_nan() {
-            "–".to_owned()
-        } else {
-            format!("{:.digits$}", self.median)
-        }
+        self.show_median_as(|value| format!("{value:.digits$}"))
     }
 
     /// `1.50 (1.42–1.61)`.
     #[must_use]
     pub fn show(&self, digits: usize) -> String {
+        self.show_as(|value| format!("{value:.digits$}"))
+    }
+
+    /// The median with each number written that way, and the lowest and highest where they differ.
+    #[must_use]
+    pub fn show_as(&self, number: impl Fn(f64) -> String) -> String {
+        let median = self.show_median_as(&number);
         if self.median.is_nan() || self.lowest == self.highest {
-            self.show_median(digits)
+            median
         } else {
-            format!(
-                "{:.digits$} ({:.digits$}–{:.digits$})",
-                self.median, self.lowest, self.highest
-            )
+            format!("{median} ({}–{})", number(self.lowest), number(self.highest))
+        }
+    }
+
+    fn show_median_as(&self, number: impl Fn(f64) -> String) -> String {
+        if self.median.is_nan() {
+            "–".to_owned()
+        } else {
+            number(self.median)
         }
     }
 }

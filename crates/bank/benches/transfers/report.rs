@@ -3,24 +3,21 @@
 use std::io::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use measure::Spread;
 use serde_json::{Value, json};
 
 use crate::Args;
 
-/// One figure, measured in every round.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Figure(pub(crate) Vec<f64>);
-
-/// A row: the bank's figure, the limit of the same round, their ratio, and what it should be.
+/// A row: the bank's figure of every round, the limit of the same round, their ratio, and what it should be.
 pub(crate) struct Line {
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
-    pub(crate) bank: Figure,
+    pub(crate) bank: Vec<f64>,
     pub(crate) limit_name: &'static str,
-    pub(crate) limit: Figure,
+    pub(crate) limit: Vec<f64>,
     pub(crate) wanted: &'static str,
     /// The bank's CPU seconds for a million transfers, where it is known.
-    pub(crate) cpu: Figure,
+    pub(crate) cpu: Vec<f64>,
     /// What else is worth knowing.
     pub(crate) note: String,
 }
@@ -33,31 +30,6 @@ pub(crate) struct Report {
     pub(crate) lines: Vec<Line>,
 }
 
-impl Figure {
-    fn sorted(&self) -> Vec<f64> {
-        let mut values = self.0.clone();
-        values.sort_by(f64::total_cmp);
-        values
-    }
-
-    pub(crate) fn median(&self) -> Option<f64> {
-        let values = self.sorted();
-        values.get(values.len() / 2).copied()
-    }
-
-    /// `81,000 (79,000–83,000)`
-    pub(crate) fn show(&self) -> String {
-        let values = self.sorted();
-        match (self.median(), values.first(), values.last()) {
-            (Some(median), Some(low), Some(high)) if values.len() > 1 => {
-                format!("{} ({}–{})", number(median), number(*low), number(*high))
-            }
-            (Some(median), ..) => number(median),
-            _ => "–".to_owned(),
-        }
-    }
-}
-
 impl Line {
     pub(crate) fn new(
         what: &'static str,
@@ -68,45 +40,43 @@ impl Line {
         Self {
             what,
             unit,
-            bank: Figure::default(),
+            bank: Vec::new(),
             limit_name,
-            limit: Figure::default(),
+            limit: Vec::new(),
             wanted,
-            cpu: Figure::default(),
+            cpu: Vec::new(),
             note: String::new(),
         }
     }
 
     /// The ratios of the rounds.
-    fn ratio(&self) -> Figure {
-        Figure(
+    fn ratio(&self) -> Spread {
+        Spread::of(
             self.bank
-                .0
                 .iter()
-                .zip(&self.limit.0)
-                .map(|(bank, limit)| bank / limit)
-                .collect(),
+                .zip(&self.limit)
+                .map(|(bank, limit)| bank / limit),
         )
     }
 
     fn cells(&self) -> [String; 8] {
-        let limit = match self.limit.0.is_empty() {
+        let spread = |figures: &[f64]| Spread::of(figures.iter().copied());
+        let limit = match self.limit.is_empty() {
             true => String::new(),
-            false => format!("{}: {}", self.limit_name, self.limit.show()),
+            false => format!("{}: {}", self.limit_name, spread(&self.limit).show_as(number)),
         };
-        let ratio = self
-            .ratio()
-            .median()
-            .map_or(String::new(), |ratio| format!("{ratio:.2}"));
-        let cpu = self.cpu.median().map_or(String::new(), |cpu| format!("{cpu:.2}"));
+        let median = |spread: Spread| match spread.median.is_nan() {
+            true => String::new(),
+            false => spread.show_median(2),
+        };
         [
             self.what.to_owned(),
-            self.bank.show(),
+            spread(&self.bank).show_as(number),
             self.unit.to_owned(),
             limit,
-            ratio,
+            median(self.ratio()),
             self.wanted.to_owned(),
-            cpu,
+            median(spread(&self.cpu)),
             self.note.clone(),
         ]
     }
@@ -156,9 +126,9 @@ impl Report {
     fn to_json(&self) -> Value {
         let lines = self.lines.iter().map(|line| {
             json!({
-                "what": line.what, "unit": line.unit, "bank": line.bank.0, "limit": line.limit_name,
-                "limits": line.limit.0, "ratio": line.ratio().median(), "wanted": line.wanted,
-                "cpu_seconds_per_million": line.cpu.0, "note": line.note,
+                "what": line.what, "unit": line.unit, "bank": line.bank, "limit": line.limit_name,
+                "limits": line.limit, "ratio": line.ratio().median, "wanted": line.wanted,
+                "cpu_seconds_per_million": line.cpu, "note": line.note,
             })
         });
         json!({
@@ -169,7 +139,7 @@ impl Report {
 }
 
 /// Large numbers in groups of three digits, small ones with their fraction.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.2}");
     }

@@ -1,8 +1,10 @@
 //! The rows of transfers: what is measured against what.
 
+use measure::Spread;
+
 use crate::limits::{Limit, fdatasync};
 use crate::load::Outcome;
-use crate::report::{Figure, Line};
+use crate::report::{Line, number};
 use crate::suite::Suite;
 
 /// Times that fdatasync is called for its median.
@@ -20,53 +22,46 @@ impl Suite<'_> {
         );
         let mut p99 = Line::new("", "µs p99", "the same, p99 + p99", "");
         let mut rate = Line::new("", "transfers/s", "", "");
-        let (mut syncs, mut trips) = (Figure::default(), Figure::default());
+        let (mut syncs, mut trips) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             self.step("fdatasync");
             let sync = fdatasync(self.place(false)?.path(), SYNCS)?;
             let trip = self.run_limit("a round trip", Limit::Echo, 1, 1)?;
             let (bank, cpu) = self.run_bank(what, 1, 1, false)?;
             let micros = |outcome: &Outcome, share| outcome.latency.quantile_ms(share) * 1000.0;
-            syncs.0.push(sync.p50.as_secs_f64() * 1e6);
-            trips.0.push(micros(&trip, 0.5));
-            p50.bank.0.push(micros(&bank, 0.5));
-            p50.limit
-                .0
-                .push(sync.p50.as_secs_f64() * 1e6 + micros(&trip, 0.5));
-            p50.cpu.0.push(cpu);
-            p99.bank.0.push(micros(&bank, 0.99));
-            p99.limit
-                .0
-                .push(sync.p99.as_secs_f64() * 1e6 + micros(&trip, 0.99));
-            rate.bank.0.push(bank.rate());
+            syncs.push(sync.p50.as_secs_f64() * 1e6);
+            trips.push(micros(&trip, 0.5));
+            p50.bank.push(micros(&bank, 0.5));
+            p50.limit.push(sync.p50.as_secs_f64() * 1e6 + micros(&trip, 0.5));
+            p50.cpu.push(cpu);
+            p99.bank.push(micros(&bank, 0.99));
+            p99.limit.push(sync.p99.as_secs_f64() * 1e6 + micros(&trip, 0.99));
+            rate.bank.push(bank.rate());
         }
-        let show = |figure: &Figure| figure.median().unwrap_or(f64::NAN);
         p50.note = format!(
-            "fdatasync {:.0} µs, round trip {:.0} µs",
-            show(&syncs),
-            show(&trips)
+            "fdatasync {} µs, round trip {} µs",
+            Spread::of(syncs).show_median(0),
+            Spread::of(trips).show_median(0)
         );
         Ok(vec![p50, p99, rate])
     }
 
     pub(crate) fn against_echo(&self, what: &'static str, window: usize, hot: bool) -> anyhow::Result<Line> {
         let mut line = Line::new(what, "transfers/s", "plain echo server, likewise", "≥ 0.6");
-        let (mut p99, mut journal) = (Figure::default(), Figure::default());
+        let (mut p99, mut journal) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             let echo = self.run_limit(what, Limit::Echo, 64, window)?.rate();
-            journal
-                .0
-                .push(self.run_limit(what, Limit::Journal, 64, window)?.rate());
-            line.limit.0.push(echo);
+            journal.push(self.run_limit(what, Limit::Journal, 64, window)?.rate());
+            line.limit.push(echo);
             let (bank, cpu) = self.run_bank(what, 64, window, hot)?;
-            line.bank.0.push(bank.rate());
-            line.cpu.0.push(cpu);
-            p99.0.push(bank.latency.quantile_ms(0.99));
+            line.bank.push(bank.rate());
+            line.cpu.push(cpu);
+            p99.push(bank.latency.quantile_ms(0.99));
         }
         line.note = format!(
-            "p99 {:.2} ms; bare journal-file server, likewise: {}",
-            p99.median().unwrap_or(f64::NAN),
-            journal.show()
+            "p99 {} ms; bare journal-file server, likewise: {}",
+            Spread::of(p99).show_median(2),
+            Spread::of(journal).show_as(number)
         );
         Ok(line)
     }
@@ -77,11 +72,10 @@ impl Suite<'_> {
         let mut line = Line::new(what, "transfers/s", "without hot accounts", "≥ 0.8");
         for _ in 0..self.rounds {
             line.limit
-                .0
                 .push(self.run_bank("64 connections", 64, 1, false)?.0.rate());
             let (bank, cpu) = self.run_bank(what, 64, 1, true)?;
-            line.bank.0.push(bank.rate());
-            line.cpu.0.push(cpu);
+            line.bank.push(bank.rate());
+            line.cpu.push(cpu);
         }
         Ok(line)
     }
@@ -90,20 +84,19 @@ impl Suite<'_> {
     pub(crate) fn pipelined(&self) -> anyhow::Result<Line> {
         let what = "64 connections × 64 on their way";
         let mut line = Line::new(what, "transfers/s", "bare journal-file server", "≥ 450,000");
-        let mut p99 = Figure::default();
+        let mut p99 = Vec::new();
         for _ in 0..self.rounds {
             line.limit
-                .0
                 .push(self.run_limit(what, Limit::Journal, 64, 64)?.rate());
             let (bank, cpu) = self.run_bank(what, 64, 64, false)?;
-            line.bank.0.push(bank.rate());
-            line.cpu.0.push(cpu);
-            p99.0.push(bank.latency.quantile_ms(0.99));
+            line.bank.push(bank.rate());
+            line.cpu.push(cpu);
+            p99.push(bank.latency.quantile_ms(0.99));
         }
         let echo = self.run_limit(what, Limit::Echo, 64, 64)?.rate();
         line.note = format!(
-            "p99 {:.2} ms; pipelined echo {:.1} M/s",
-            p99.median().unwrap_or(f64::NAN),
+            "p99 {} ms; pipelined echo {:.1} M/s",
+            Spread::of(p99).show_median(2),
             echo / 1e6
         );
         Ok(line)

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use measure::ServerProcess;
 
-use crate::report::{Figure, Line};
+use crate::report::Line;
 use crate::server;
 use crate::suite::Suite;
 
@@ -19,7 +19,7 @@ impl Suite<'_> {
         };
         let started = |line: &mut Line, data: &Path| -> anyhow::Result<ServerProcess> {
             let server = server::start(&self.bank, data, &self.cores)?;
-            line.bank.0.push(server.started_in.as_secs_f64());
+            line.bank.push(server.started_in.as_secs_f64());
             Ok(server)
         };
         let mut replayed = Line::new("start with 1 M accounts, 10 M entries", "s", "", "< 10 s");
@@ -48,18 +48,18 @@ impl Suite<'_> {
             let memory = server.memory().context("no memory figures on this system")?;
             anyhow::Ok(memory.resident as f64)
         };
-        let mut many = Figure::default();
+        let mut many = Vec::new();
         for _ in 0..self.rounds {
             self.step("starting from a snapshot");
             // From the snapshot it has what it keeps, without what reading a journal leaves behind.
-            many.0.push(resident(&started(&mut saved, place.path())?)?);
+            many.push(resident(&started(&mut saved, place.path())?)?);
         }
         self.step("memory of a bank with 10 accounts");
         let small = self.place(false)?;
         self.generate(small.path(), 10, 0)?;
         let few = resident(&server::start(&self.bank, small.path(), &self.cores)?)?;
         let per_account = |many: &f64| (many - few) / f64::from(accounts);
-        memory.bank.0.extend(many.0.iter().map(per_account));
+        memory.bank.extend(many.iter().map(per_account));
         Ok(vec![replayed, saved, memory])
     }
 }
