@@ -7,29 +7,50 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are this program's output")]
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
-use lamport::trace::{Reader, Record, Summary};
+use anyhow::{Context as _, ensure};
+use clap::{Parser, ValueEnum};
+use lamport::check::Merge;
+use lamport::trace::{Record, Summary};
+use measure::Spread;
 use serde_json::Value;
 
 /// At most so much of the throughput: what the project demands of tracing.
 const COST_MAX: f64 = 0.10;
-const ROUNDS: usize = 5;
 
-/// A load, and where its benchmark tells what it brought.
-struct Load {
-    service: &'static str,
-    says: &'static str,
-    arguments: &'static [&'static str],
-    /// Where the benchmark's report tells the rate.
-    rate: &'static str,
-    unit: &'static str,
+/// Measures what recording every event costs the services on this machine
+#[derive(Debug, Parser)]
+#[command(
+    name = "tracing",
+    bin_name = "cargo bench --bench tracing --",
+    max_term_width = 100
+)]
+struct Args {
+    /// Only these services
+    #[arg(value_enum)]
+    services: Vec<Service>,
+    /// Pairs of runs of each load
+    #[arg(long, default_value = "5")]
+    rounds: NonZeroUsize,
+    /// What cargo bench passes
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Service {
+    Chat,
+    Bank,
+    Multicast,
 }
 
 /// How a service's own benchmark is asked.
 struct Bench {
+    /// The package.
+    service: &'static str,
     name: &'static str,
     /// The variable that turns tracing on.
     variable: &'static str,
@@ -37,13 +58,30 @@ struct Bench {
     cpu: &'static str,
 }
 
-fn bench(service: &str) -> Bench {
-    let (name, variable, cpu) = match service {
-        "chat" => ("fanout", "CHAT_TRACE", "/cpu_seconds_per_million"),
-        "bank" => ("transfers", "BANK_TRACE", "/cpu_seconds_per_million/0"),
-        _ => ("mesh", "MESH_TRACES", "/cpu_seconds_per_million"),
-    };
-    Bench { name, variable, cpu }
+impl Service {
+    fn bench(self) -> Bench {
+        let (service, name, variable, cpu) = match self {
+            Self::Chat => ("chat", "fanout", "CHAT_TRACE", "/cpu_seconds_per_million"),
+            Self::Bank => ("bank", "transfers", "BANK_TRACE", "/cpu_seconds_per_million/0"),
+            Self::Multicast => ("multicast", "mesh", "MESH_TRACES", "/cpu_seconds_per_million"),
+        };
+        Bench {
+            service,
+            name,
+            variable,
+            cpu,
+        }
+    }
+}
+
+/// A load, and where its benchmark tells what it brought.
+struct Load {
+    service: Service,
+    says: &'static str,
+    arguments: &'static [&'static str],
+    /// Where the benchmark's report tells the rate.
+    rate: &'static str,
+    unit: &'static str,
 }
 
 /// The row of a report and, behind the bar, the rate in it.
@@ -54,35 +92,35 @@ const MULTICAST: &str = "/rows/0/rounds/0/causal|/deliveries_per_second";
 /// Flat out first, then at about half of the service's top rate.
 const LOADS: &[Load] = &[
     Load {
-        service: "chat",
+        service: Service::Chat,
         says: "4 senders to 100 receivers",
         arguments: &["--only", "fanout", "--senders", "4", "--receivers", "100"],
         rate: CHAT,
         unit: "deliveries/s",
     },
     Load {
-        service: "chat",
+        service: Service::Chat,
         says: "4 senders to 10 receivers",
         arguments: &["--only", "fanout", "--senders", "4", "--receivers", "10"],
         rate: CHAT,
         unit: "deliveries/s",
     },
     Load {
-        service: "bank",
+        service: Service::Bank,
         says: "64 connections, pipelined",
         arguments: &["--only", "pipelined"],
         rate: BANK,
         unit: "transfers/s",
     },
     Load {
-        service: "multicast",
+        service: Service::Multicast,
         says: "causal order, all three sending",
         arguments: &["--only", "flat", "--mesh", "causal"],
         rate: MULTICAST,
         unit: "deliveries/s",
     },
     Load {
-        service: "chat",
+        service: Service::Chat,
         says: "200,000 texts/s to 100 receivers",
         arguments: &[
             "--only",
@@ -98,7 +136,7 @@ const LOADS: &[Load] = &[
         unit: "deliveries/s",
     },
     Load {
-        service: "chat",
+        service: Service::Chat,
         says: "500,000 texts/s to 10 receivers",
         arguments: &[
             "--only",
@@ -114,14 +152,14 @@ const LOADS: &[Load] = &[
         unit: "deliveries/s",
     },
     Load {
-        service: "bank",
+        service: Service::Bank,
         says: "64 connections, one at a time",
         arguments: &["--only", "many"],
         rate: BANK,
         unit: "transfers/s",
     },
     Load {
-        service: "multicast",
+        service: Service::Multicast,
         says: "causal order, 400,000 messages/s from each of three",
         arguments: &["--only", "flat", "--mesh", "causal", "--pace", "400000"],
         rate: MULTICAST,
@@ -136,38 +174,33 @@ struct Brought {
     cpu: f64,
 }
 
+/// What the traces of one or several runs hold.
+#[derive(Clone, Copy, Default)]
+struct Recorded {
+    events: Summary,
+    bytes: u64,
+}
+
 fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
-    let rounds = match arguments.iter().position(|word| word == "--rounds") {
-        Some(at) => arguments
-            .get(at + 1)
-            .context("--rounds needs a number")?
-            .parse()?,
-        None => ROUNDS,
-    };
-    let named = |load: &&Load| {
-        let services = LOADS.iter().map(|load| load.service);
-        let mut chosen = services
-            .filter(|service| arguments.iter().any(|word| word == service))
-            .peekable();
-        chosen.peek().is_none() || chosen.any(|service| service == load.service)
-    };
+    let args = Args::parse();
+    if !args.bench {
+        // `cargo test --benches`: there is nothing in here but measuring.
+        return Ok(());
+    }
     println!(
-        "| service | load | plain | traced | ratio of the pairs | CPU µs plain | traced | ratio of the pairs | recorded | dropped |"
+        "| service | load | plain | traced | ratio of the pairs | CPU µs plain | traced | ratio of the pairs | recorded | bytes an event | dropped |"
     );
-    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for load in LOADS.iter().filter(named) {
-        measure(load, rounds)?;
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let chosen = |load: &&Load| args.services.is_empty() || args.services.contains(&load.service);
+    for load in LOADS.iter().filter(chosen) {
+        measure(load, args.rounds.get())?;
     }
     Ok(())
 }
 
 fn measure(load: &Load, rounds: usize) -> anyhow::Result<()> {
     let mut pairs = Vec::new();
-    let mut summary = Summary::default();
+    let mut recorded = Recorded::default();
     for round in 0..rounds {
         let mut pair = [Brought { rate: 0.0, cpu: 0.0 }; 2];
         for with_trace in if round % 2 == 0 {
@@ -178,48 +211,41 @@ fn measure(load: &Load, rounds: usize) -> anyhow::Result<()> {
             let folder = tempfile::tempdir()?;
             pair[usize::from(with_trace)] = run(load, with_trace.then_some(folder.path()))?;
             if with_trace {
-                summary = recorded(folder.path())?;
+                let more = Recorded::read(folder.path())?;
+                recorded.events += more.events;
+                recorded.bytes += more.bytes;
             }
         }
         pairs.push(pair);
     }
-    let of = |figure: fn(&[Brought; 2]) -> f64| {
-        let mut figures: Vec<f64> = pairs.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures
-    };
-    let middle = |figures: &[f64]| figures[figures.len() / 2];
+    let of = |figure: fn(&[Brought; 2]) -> f64| Spread::of(pairs.iter().map(figure));
     let ratio = of(|[plain, traced]| traced.rate / plain.rate);
-    let cpu_ratio = of(|[plain, traced]| traced.cpu / plain.cpu);
-    let span = |ratios: &[f64]| {
-        let (first, last) = (ratios[0], ratios[ratios.len() - 1]);
-        format!("{:.2} ({first:.2}–{last:.2})", middle(ratios))
-    };
     println!(
-        "| {} | {} | {:.0} {} | {:.0} | {}{} | {:.3} | {:.3} | {} | {} | {} |",
-        load.service,
+        "| {} | {} | {} {} | {} | {}{} | {} | {} | {} | {} | {:.0} | {} |",
+        load.service.bench().service,
         load.says,
-        middle(&of(|[plain, _]| plain.rate)),
+        of(|[plain, _]| plain.rate).show_median(0),
         load.unit,
-        middle(&of(|[_, traced]| traced.rate)),
-        span(&ratio),
-        if middle(&ratio) < 1.0 - COST_MAX {
+        of(|[_, traced]| traced.rate).show_median(0),
+        ratio.show(2),
+        if ratio.median < 1.0 - COST_MAX {
             ", costs too much"
         } else {
             ""
         },
-        middle(&of(|[plain, _]| plain.cpu)),
-        middle(&of(|[_, traced]| traced.cpu)),
-        span(&cpu_ratio),
-        summary.written,
-        summary.dropped
+        of(|[plain, _]| plain.cpu).show_median(3),
+        of(|[_, traced]| traced.cpu).show_median(3),
+        of(|[plain, traced]| traced.cpu / plain.cpu).show(2),
+        recorded.events.written,
+        recorded.bytes as f64 / recorded.events.written as f64,
+        recorded.events.dropped
     );
     Ok(())
 }
 
 /// Runs the service's benchmark once and reads what it brought.
 fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<Brought> {
-    let bench = bench(load.service);
+    let bench = load.service.bench();
     let cargo = std::env::var_os("CARGO").context("cargo starts this benchmark")?;
     let mut command = Command::new(cargo);
     command
@@ -227,7 +253,7 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<Brought> {
             "bench",
             "--quiet",
             "-p",
-            load.service,
+            bench.service,
             "--bench",
             bench.name,
             "--",
@@ -237,7 +263,7 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<Brought> {
         .stderr(Stdio::inherit());
     if let Some(folder) = traces {
         let single = folder.join("trace.jsonl");
-        let place = if load.service == "multicast" {
+        let place = if load.service == Service::Multicast {
             folder
         } else {
             &single
@@ -245,10 +271,10 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<Brought> {
         command.env(bench.variable, place);
     }
     let output = command.output()?;
-    anyhow::ensure!(
+    ensure!(
         output.status.success(),
         "the benchmark of {} failed",
-        load.service
+        bench.service
     );
     let report: Value = serde_json::from_slice(&output.stdout)?;
     let (row, rate) = load.rate.split_once('|').unwrap_or((load.rate, ""));
@@ -262,17 +288,26 @@ fn run(load: &Load, traces: Option<&Path>) -> anyhow::Result<Brought> {
     })
 }
 
-/// What the traces in the folder say they hold and lack.
-fn recorded(folder: &Path) -> anyhow::Result<Summary> {
-    let mut all = Summary::default();
-    for entry in std::fs::read_dir(folder)? {
-        let mut reader = Reader::open(entry?.path())?;
-        while let Some(record) = reader.read()? {
-            if let Record::Closed(summary) = record {
-                all.written += summary.written;
-                all.dropped += summary.dropped;
-            }
+impl Recorded {
+    /// Reads all traces in the folder: they are whole, and hold what they say.
+    fn read(folder: &Path) -> anyhow::Result<Self> {
+        let mut merge = Merge::new();
+        for entry in std::fs::read_dir(folder)? {
+            merge.open(entry?.path())?;
         }
+        let mut count = 0;
+        merge.for_each(|_, record| {
+            count += u64::from(matches!(record, Record::Event(_)));
+            anyhow::Ok(())
+        })??;
+        let events = merge.summary().context("a trace was cut short")?;
+        ensure!(
+            count > 0 && count == events.written,
+            "{count} events in traces that say {events:?}"
+        );
+        Ok(Self {
+            events,
+            bytes: merge.bytes(),
+        })
     }
-    Ok(all)
 }
