@@ -1,10 +1,10 @@
 //! The chromedriver of a test: found, started on a free port, and ended with everything it started.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -50,7 +50,10 @@ pub struct Browser {
     url: String,
     chromium: PathBuf,
     runtime: Rc<Runtime>,
-    profiles: RefCell<Vec<TempDir>>,
+    /// All that its browsers write: their profiles, and what they put aside and leave behind when they are killed.
+    folder: TempDir,
+    /// Browsers started.
+    browsers: Cell<usize>,
 }
 
 impl Browser {
@@ -72,8 +75,13 @@ impl Browser {
             assert!(wanted.is_none(), "{WANTED} is set, but there is {why}");
             return skip(why);
         };
+        let folder = tempfile::Builder::new()
+            .prefix("antes-browser-")
+            .tempdir()
+            .expect("a folder for what browsers write");
         let mut driver = Command::new(chromedriver)
             .arg("--port=0")
+            .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -97,7 +105,8 @@ impl Browser {
             url: String::new(),
             chromium,
             runtime: Rc::new(runtime),
-            profiles: RefCell::default(),
+            folder,
+            browsers: Cell::default(),
         };
         browser.url = format!("http://127.0.0.1:{}", port.expect("chromedriver says its port"));
         Some(browser)
@@ -124,30 +133,30 @@ impl Browser {
     #[must_use]
     #[track_caller]
     pub fn blank(&self) -> Page {
-        let profile = tempfile::Builder::new()
-            .prefix("antes-browser-")
-            .tempdir()
-            .expect("a folder for a profile");
+        let profile = self
+            .folder
+            .path()
+            .join(format!("profile-{}", self.browsers.get()));
+        self.browsers.set(self.browsers.get() + 1);
         let capabilities = capabilities(&self.chromium, &profile).expect("capabilities are JSON");
         let session = self
             .runtime
             .block_on(WebDriver::new(&self.url, capabilities))
             .expect("the browser starts");
-        self.profiles.borrow_mut().push(profile);
         Page::new(session, Rc::clone(&self.runtime))
     }
 }
 
 fn capabilities(
-    chromium: &std::path::Path,
-    profile: &TempDir,
+    chromium: &Path,
+    profile: &Path,
 ) -> thirtyfour::error::WebDriverResult<thirtyfour::ChromeCapabilities> {
     let mut capabilities = DesiredCapabilities::chrome();
     capabilities.set_binary(&chromium.display().to_string())?;
     for flag in FLAGS {
         capabilities.add_arg(flag)?;
     }
-    capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
+    capabilities.add_arg(&format!("--user-data-dir={}", profile.display()))?;
     capabilities.set_browser_log_level(LoggingPrefsLogLevel::All)?;
     capabilities.set_logging_prefs("performance", LoggingPrefsLogLevel::All)?;
     // A dialog that nobody expects makes the next step fail instead of going away by itself.
@@ -194,10 +203,18 @@ mod tests {
     use crate::HOSTILE;
 
     #[test]
-    fn all_browsers_end_with_it_also_by_a_panic() {
+    fn all_browsers_end_with_it_and_leave_nothing_also_by_a_panic() {
         let Some(browser) = Browser::start() else { return };
         let group = Pid::from_child(&browser.driver);
+        let folder = browser.folder.path().to_owned();
         let page = browser.blank();
+        let mut written = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        assert!(
+            written.any(|name| !name.to_string_lossy().starts_with("profile-")),
+            "what the browser puts aside is somewhere else"
+        );
         page.evaluate("setTimeout(() => alert('nobody closes this'))");
         let panicked = catch_unwind(AssertUnwindSafe(move || {
             let _both = (page, browser);
@@ -208,6 +225,7 @@ mod tests {
             test_kill_process_group(group).is_err(),
             "a browser outlived its test"
         );
+        assert!(!folder.exists(), "{} is left behind", folder.display());
     }
 
     /// The control of every injection test: the same texts, taken for markup, are found.
