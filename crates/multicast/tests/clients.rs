@@ -1,6 +1,5 @@
 //! The client port of a real peer, through the client library.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use lamport::ProcessId;
@@ -12,17 +11,19 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::members::members;
+
+#[path = "common/members.rs"]
+mod members;
+
 /// Longest wait for something that must happen.
 const SOON: Duration = Duration::from_secs(20);
 
 /// A group of one, whose deliveries its clients see. Returns where it listens.
 async fn peer() -> String {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = held.local_addr().unwrap().to_string();
-    drop(held);
     let id = ProcessId::new("P1").unwrap();
-    let members = Members::new([(id.clone(), address.clone())]).unwrap();
-    let mut group = Group::join(GroupSettings::new(id, members)).await.unwrap();
+    let mut group = Group::join(GroupSettings::new(id, members(1))).await.unwrap();
+    let address = group.address().to_string();
     let clients = Clients::install(&group);
     tokio::spawn(async move {
         while let Some(events) = group.next().await {

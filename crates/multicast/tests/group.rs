@@ -1,7 +1,6 @@
 //! Groups of real members over TCP, driven through the library.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,22 +12,13 @@ use multicast::limits::{DATA_BYTES_MAX, WINDOW_BYTES, WINDOW_MESSAGES};
 use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order};
 use tokio::time::timeout;
 
+use self::members::members;
+
+#[path = "common/members.rs"]
+mod members;
+
 /// Longest wait for something that must happen.
 const SOON: Duration = Duration::from_secs(20);
-
-/// Free addresses on loopback for P1 to Pn.
-fn members(count: usize) -> Members {
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let named = held.iter().enumerate().map(|(n, listener)| {
-        (
-            ProcessId::new(&format!("P{}", n + 1)).unwrap(),
-            listener.local_addr().unwrap().to_string(),
-        )
-    });
-    Members::new(named).unwrap()
-}
 
 fn settings(members: &Members, n: usize, order: Order) -> GroupSettings {
     GroupSettings::new(ProcessId::new(&format!("P{n}")).unwrap(), members.clone()).order(order)

@@ -2,17 +2,21 @@
 //! out. What the allocator itself keeps of what it was given back is another matter.
 
 use std::alloc::System;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use lamport::ProcessId;
-use multicast::{Event, Group, GroupSettings, Handle, Members, Order};
+use multicast::{Event, Group, GroupSettings, Handle, Order};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+
+use self::members::members;
+
+#[path = "common/members.rs"]
+mod members;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -41,15 +45,7 @@ struct Running {
 
 /// Members on loopback.
 async fn start(order: Order) -> Vec<Running> {
-    let held: Vec<TcpListener> = (0..MEMBERS)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let named = held.iter().enumerate().map(|(n, listener)| {
-        let id = ProcessId::new(&format!("P{}", n + 1)).unwrap();
-        (id, listener.local_addr().unwrap().to_string())
-    });
-    let members = Members::new(named).unwrap();
-    drop(held);
+    let members = members(MEMBERS as usize);
     let mut started = Vec::new();
     for n in 1..=MEMBERS {
         let id = ProcessId::new(&format!("P{n}")).unwrap();

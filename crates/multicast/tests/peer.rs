@@ -1,13 +1,17 @@
 //! The peer as a person meets it: real processes, real terminals' lines.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+#[path = "common/group_file.rs"]
+mod group_file;
+#[path = "common/members.rs"]
+mod members;
 
 /// Longest wait for a line.
 const SOON: Duration = Duration::from_secs(20);
@@ -73,25 +77,10 @@ impl Drop for Peer {
     }
 }
 
-fn group_file(directory: &Path) {
-    let held: Vec<TcpListener> = (0..3)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let ports: Vec<u16> = held
-        .iter()
-        .map(|listener| listener.local_addr().unwrap().port())
-        .collect();
-    let text = format!(
-        r#"{{"P1": "127.0.0.1:{}", "P2": "127.0.0.1:{}", "P3": "127.0.0.1:{}"}}"#,
-        ports[0], ports[1], ports[2]
-    );
-    std::fs::write(directory.join("group.json"), text).unwrap();
-}
-
 #[test]
 fn the_seeds_session_and_a_peer_killed_and_started_again() {
     let directory = tempfile::tempdir().unwrap();
-    group_file(directory.path());
+    group_file::write(&directory.path().join("group.json"), &members::members(3));
     let mut peers: Vec<Peer> = ["P3", "P1", "P2"]
         .map(|id| Peer::start(directory.path(), id, &[]))
         .into();
@@ -138,7 +127,7 @@ fn the_seeds_session_and_a_peer_killed_and_started_again() {
 #[test]
 fn json_for_machines_in_total_order() {
     let directory = tempfile::tempdir().unwrap();
-    group_file(directory.path());
+    group_file::write(&directory.path().join("group.json"), &members::members(3));
     let mut peers: Vec<Peer> = ["P1", "P2", "P3"]
         .map(|id| Peer::start(directory.path(), id, &["--json", "--order", "total"]))
         .into();
@@ -181,7 +170,7 @@ fn a_mistake_ends_with_a_hint() {
 #[test]
 fn a_reader_that_takes_nothing_does_not_hold_up_the_end() {
     let directory = tempfile::tempdir().unwrap();
-    group_file(directory.path());
+    group_file::write(&directory.path().join("group.json"), &members::members(3));
     let mut child = Command::new(env!("CARGO_BIN_EXE_multicast"))
         .current_dir(directory.path())
         .args([

@@ -1,7 +1,6 @@
 //! Looking on at a group, through the port of one of its peers.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use lamport::ProcessId;
@@ -17,18 +16,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use self::members::members;
+
+#[path = "common/members.rs"]
+mod members;
+
 /// Longest wait for something that must happen.
 const SOON: Duration = Duration::from_secs(20);
-
-fn free_address() -> String {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    held.local_addr().unwrap().to_string()
-}
-
-fn pair() -> Members {
-    let member = |id: &str| (id.parse().unwrap(), free_address());
-    Members::new([member("P1"), member("P2")]).unwrap()
-}
 
 /// A peer with its clients, until it is told to leave.
 struct Peer {
@@ -130,7 +124,7 @@ impl Raw {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_peer_tells_the_events_of_all_and_goes_on_over_the_death_of_another() {
     let directory = tempfile::tempdir().unwrap();
-    let members = pair();
+    let members = members(2);
     let one = Peer::start("P1", &members, directory.path()).await;
     let two = Peer::start("P2", &members, directory.path()).await;
     two.send("a").await;
@@ -164,7 +158,7 @@ async fn one_peer_tells_the_events_of_all_and_goes_on_over_the_death_of_another(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_of_nobody_or_from_nowhere_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let one = Peer::start("P1", &pair(), directory.path()).await;
+    let one = Peer::start("P1", &members(2), directory.path()).await;
     let mut client = Raw::attach(&one).await;
     for request in [
         r#"{"id":7,"op":"trace","member":"P9"}"#,
@@ -199,7 +193,7 @@ async fn a_trace_of_nobody_or_from_nowhere_is_refused() {
 async fn what_comes_too_fast_is_given_up_and_every_number_is_accounted_for_once() {
     const MESSAGES: u64 = 20_000;
     let directory = tempfile::tempdir().unwrap();
-    let members = pair();
+    let members = members(2);
     let one = Peer::start("P1", &members, directory.path()).await;
     let two = Peer::start("P2", &members, directory.path()).await;
     let mut watch = TraceWatch::new(

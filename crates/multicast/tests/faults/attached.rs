@@ -17,7 +17,7 @@ fn watch_over_a_kill(durable: bool) -> Vec<MessageName> {
         durable,
         ..Setting::loopback(Order::Causal)
     });
-    let dialer = |group: &Group, index: usize| Dialer::Tcp(group.setting.addresses[index].clone());
+    let dialer = |group: &Group, index: usize| Dialer::Tcp(group.address(index).to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -8,8 +8,6 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use lamport::ProcessId;
-use multicast::Members;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -28,16 +26,12 @@ struct Intruder {
 impl Intruder {
     /// Connects to P1 and reads its greeting.
     fn connect(group: &Group) -> Self {
-        let addresses = &group.setting.addresses;
-        let stream = TcpStream::connect(&addresses[0]).unwrap();
+        let stream = TcpStream::connect(group.address(0)).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         stream.set_nodelay(true).unwrap();
-        let members = group.members.iter().zip(addresses);
-        let members =
-            members.map(|(member, address)| (member.id.parse::<ProcessId>().unwrap(), address.clone()));
         let mut intruder = Self {
             stream: BufReader::new(stream),
-            group: Members::new(members).unwrap().fingerprint(),
+            group: group.setting.members.fingerprint(),
         };
         assert_eq!(intruder.hear().unwrap()["service"], "multicast");
         intruder

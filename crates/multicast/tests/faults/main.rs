@@ -17,6 +17,10 @@ mod bad_input;
 mod checker;
 mod cycles;
 mod durable;
+#[path = "../common/group_file.rs"]
+mod group_file;
+#[path = "../common/members.rs"]
+mod members;
 mod networks;
 mod peers;
 mod planted;

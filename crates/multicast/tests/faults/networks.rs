@@ -6,6 +6,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering as Atomic};
 use std::time::Duration;
 
+use lamport::ProcessId;
+use multicast::Members;
+
 use crate::checker::{End, Order, check};
 use crate::peers::{Group, Setting};
 
@@ -100,11 +103,13 @@ impl Network {
                 .map(str::to_owned)
                 .to_vec()
         };
+        let member = |n| {
+            let id = ProcessId::new(&format!("P{n}")).unwrap();
+            (id, format!("10.77.0.{n}:500{n}"))
+        };
         Setting {
             order,
-            addresses: (1..=3)
-                .map(|member| format!("10.77.0.{member}:500{member}"))
-                .collect(),
+            members: Members::new((1..=3).map(member)).unwrap(),
             inside: (1..=3).map(inside).collect(),
             secret: true,
             durable: false,

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use multicast::Members;
 use multicast::client::MessageName;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::checker::{Order, Said, View, agreement};
+use crate::group_file;
+use crate::members::members;
 
 /// How long a peer may take to listen.
 const START: Duration = Duration::from_secs(10);
@@ -29,8 +31,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_multicast");
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
     pub(crate) order: Order,
-    /// `host:port` of every member.
-    pub(crate) addresses: Vec<String>,
+    /// P1 to P3, and where they listen.
+    pub(crate) members: Members,
     /// What stands before the program, `ip netns exec …`, for each member.
     pub(crate) inside: Vec<Vec<String>>,
     pub(crate) secret: bool,
@@ -111,16 +113,9 @@ pub(crate) struct Numbered {
 impl Setting {
     /// Three members on free ports of this machine.
     pub(crate) fn loopback(order: Order) -> Self {
-        let free: Vec<TcpListener> = (0..3)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let addresses = free
-            .iter()
-            .map(|listener| listener.local_addr().unwrap().to_string())
-            .collect();
         Self {
             order,
-            addresses,
+            members: members(3),
             inside: vec![Vec::new(); 3],
             secret: false,
             durable: false,
@@ -132,14 +127,11 @@ impl Group {
     /// No member runs yet.
     pub(crate) fn new(setting: Setting) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let ids: Vec<String> = (1..=setting.addresses.len()).map(|n| format!("P{n}")).collect();
-        let file: serde_json::Map<String, serde_json::Value> = ids
-            .iter()
-            .cloned()
-            .zip(setting.addresses.iter().cloned().map(Into::into))
+        let listed = (0..setting.members.len()).map(multicast::Member::new);
+        let ids: Vec<String> = listed
+            .map(|member| setting.members.id(member).to_string())
             .collect();
-        let group_file = serde_json::to_vec(&file).unwrap();
-        std::fs::write(directory.path().join("group.json"), group_file).unwrap();
+        group_file::write(&directory.path().join("group.json"), &setting.members);
         std::fs::write(directory.path().join("secret"), SECRET).unwrap();
         let ear = Arc::new(Ear::default());
         *ear.heard.lock().unwrap() = ids.iter().map(|_| Heard::default()).collect();
@@ -243,6 +235,11 @@ impl Group {
             .expect("a running member is signalled");
         let pid = Pid::from_raw(i32::try_from(process.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Where a member listens.
+    pub(crate) fn address(&self, index: usize) -> &str {
+        self.setting.members.address(multicast::Member::new(index))
     }
 
     pub(crate) fn runs(&self, index: usize) -> bool {

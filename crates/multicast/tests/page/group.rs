@@ -1,12 +1,14 @@
 //! A group of three peers, each with a page.
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use browser::{Browser, Page, Service};
 use tempfile::TempDir;
+
+use super::group_file;
+use super::members::members;
 
 /// Three peers on free ports. They end with it.
 pub(crate) struct Group {
@@ -18,20 +20,7 @@ impl Group {
     /// Starts P1, P2 and P3, each with these flags too and a trace file.
     pub(crate) fn start(flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let held: Vec<_> = (0..3)
-            .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
-            .collect();
-        let members = held.iter().enumerate().map(|(n, listener)| {
-            let address = listener.local_addr().expect("it listens");
-            format!(r#""P{}": "{address}""#, n + 1)
-        });
-        let members: Vec<_> = members.collect();
-        std::fs::write(
-            directory.path().join("group.json"),
-            format!("{{{}}}", members.join(", ")),
-        )
-        .expect("the group file");
-        drop(held);
+        group_file::write(&directory.path().join("group.json"), &members(3));
         let mut group = Self {
             peers: Vec::new(),
             directory,

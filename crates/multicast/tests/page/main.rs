@@ -8,5 +8,9 @@ mod before;
 mod diagram;
 mod frames;
 mod group;
+#[path = "../common/group_file.rs"]
+mod group_file;
+#[path = "../common/members.rs"]
+mod members;
 mod safety;
 mod service;
