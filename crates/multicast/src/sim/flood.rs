@@ -10,7 +10,8 @@ use bytes::Bytes;
 use crate::core::frame::Frame;
 use crate::core::{Input, Memory, Order, Output, Peer, Settings};
 use crate::limits::{
-    ACK_MESSAGES, INBOX_EVENTS_MAX, LOCAL_BATCH_MAX, RETAIN_MESSAGES, UNSAFE_MESSAGES, WINDOW_MESSAGES,
+    ACK_BYTES, ACK_MESSAGES, INBOX_BYTES_MAX, INBOX_EVENTS_MAX, LOCAL_BATCH_MAX, RETAIN_MESSAGES,
+    UNSAFE_BYTES, UNSAFE_MESSAGES, WINDOW_MESSAGES,
 };
 use crate::members::{Member, MemberSet};
 
@@ -23,10 +24,14 @@ const LINKED_AFTER: u64 = 20;
 const READ_MAX: usize = 400;
 /// Messages broadcast in a run: more than any bound, within a heart-beat.
 const MESSAGES: u64 = 200_000;
+/// Payloads so long that it is their bytes that are bounded, not their number.
+const LONG: usize = 4 * 1024;
 /// The most that members keep of each sender, whoever lags.
 const KEPT_MAX: u64 = UNSAFE_MESSAGES + ACK_MESSAGES + LOCAL_BATCH_MAX as u64;
 /// The same while everybody keeps up: what is sent between two statuses, and what they are late.
 const KEPT_UP_MAX: u64 = 2 * ACK_MESSAGES;
+/// The most bytes of long payloads that members keep of each sender, whoever lags.
+const KEPT_BYTES_MAX: u64 = UNSAFE_BYTES + ACK_BYTES + (LOCAL_BATCH_MAX * LONG) as u64;
 
 /// What members keep for one that is away: more than [`KEPT_MAX`] of two senders, less than all that is sent.
 const RETAIN: u64 = 150_000;
@@ -36,6 +41,8 @@ struct Paces {
     order: Order,
     /// Messages that each member sends in a turn.
     sends: [usize; MEMBERS],
+    /// Bytes of each.
+    payload: usize,
     /// Events that each member's application takes in a turn.
     takes: [usize; MEMBERS],
     /// From one member to another: nothing is read in all but every so many turns; then everything.
@@ -49,6 +56,7 @@ impl Paces {
         Self {
             order,
             sends,
+            payload: 1,
             takes: [usize::MAX; MEMBERS],
             starved: None,
             retain: RETAIN_MESSAGES,
@@ -66,8 +74,9 @@ struct Flood {
     /// What each application has not taken.
     inboxes: [usize; MEMBERS],
     sent: u64,
-    /// The most that a member kept at once.
-    kept_max: u64,
+    payload: Bytes,
+    /// The most that a member kept at once: messages, and bytes.
+    kept_max: (u64, u64),
 }
 
 impl Flood {
@@ -88,7 +97,8 @@ impl Flood {
             now: 0,
             turns: 0,
             sent: 0,
-            kept_max: 0,
+            payload: vec![b'x'; paces.payload].into(),
+            kept_max: (0, 0),
             paces,
         };
         for a in MemberSet::all(MEMBERS).iter() {
@@ -117,7 +127,8 @@ impl Flood {
     }
 
     fn has_room(&self, member: usize) -> bool {
-        self.inboxes[member] < INBOX_EVENTS_MAX
+        let events = self.inboxes[member];
+        events < INBOX_EVENTS_MAX && events * self.paces.payload < INBOX_BYTES_MAX
     }
 
     fn turn(&mut self) {
@@ -147,13 +158,14 @@ impl Flood {
                     break;
                 }
                 self.sent += 1;
-                self.feed(member, Input::Broadcast(Bytes::from_static(b"x")));
+                self.feed(member, Input::Broadcast(self.payload.clone()));
             }
             let taken = self.inboxes[member].min(self.paces.takes[member]);
             self.inboxes[member] -= taken;
             self.feed(member, Input::Taken(taken as u64));
             self.feed(member, Input::Tick);
-            self.kept_max = self.kept_max.max(self.peers[member].retained().0);
+            let (messages, bytes) = self.peers[member].retained();
+            self.kept_max = (self.kept_max.0.max(messages), self.kept_max.1.max(bytes));
         }
     }
 
@@ -172,10 +184,9 @@ impl Flood {
     }
 }
 
-/// Sends everything, and looks at the most that anybody kept: at most so much of each sender.
-fn check(paces: Paces, of_each: u64) {
+/// Sends everything: the most that anybody kept, as so much of each sender.
+fn kept_of_each(paces: Paces) -> (u64, u64) {
     let senders = paces.sends.iter().filter(|sends| **sends > 0).count() as u64;
-    let bound = senders * of_each;
     let order = paces.order;
     let mut flood = Flood::new(paces);
     while !flood.is_over() {
@@ -186,11 +197,33 @@ fn check(paces: Paces, of_each: u64) {
             flood.sent
         );
     }
+    let (messages, bytes) = flood.kept_max;
+    (messages.div_ceil(senders), bytes.div_ceil(senders))
+}
+
+fn check(paces: Paces, messages_max: u64) {
+    let order = paces.order;
+    let (messages, _) = kept_of_each(paces);
     assert!(
-        flood.kept_max <= bound,
-        "{order:?}: {} messages were kept at once, {bound} allowed",
-        flood.kept_max
+        messages <= messages_max,
+        "{order:?}: {messages} messages of each were kept, {messages_max} allowed"
     );
+}
+
+/// The same for somebody who lags: with short payloads their number is bounded, with long ones their bytes.
+fn check_lag(paces: impl Fn(Order) -> Paces) {
+    for order in ORDERS {
+        check(paces(order), KEPT_MAX);
+        let long = Paces {
+            payload: LONG,
+            ..paces(order)
+        };
+        let (_, bytes) = kept_of_each(long);
+        assert!(
+            bytes <= KEPT_BYTES_MAX,
+            "{order:?}: {bytes} bytes of each were kept, {KEPT_BYTES_MAX} allowed"
+        );
+    }
 }
 
 const ORDERS: [Order; 4] = [Order::None, Order::Fifo, Order::Causal, Order::Total];
@@ -211,24 +244,18 @@ fn all_send_and_keep_up() {
 
 #[test]
 fn a_member_that_is_slow_to_take_holds_the_others_back() {
-    for order in ORDERS {
-        let paces = Paces {
-            takes: [usize::MAX, 90, usize::MAX],
-            ..Paces::of(order, [100; 3])
-        };
-        check(paces, KEPT_MAX);
-    }
+    check_lag(|order| Paces {
+        takes: [usize::MAX, 90, usize::MAX],
+        ..Paces::of(order, [100; 3])
+    });
 }
 
 #[test]
 fn what_waits_for_a_link_that_nobody_reads_holds_its_sender_back() {
-    for order in ORDERS {
-        let paces = Paces {
-            starved: Some((1, 0, 1000)),
-            ..Paces::of(order, [0, 20, 330])
-        };
-        check(paces, KEPT_MAX);
-    }
+    check_lag(|order| Paces {
+        starved: Some((1, 0, 1000)),
+        ..Paces::of(order, [0, 20, 330])
+    });
 }
 
 /// Whose application takes nothing holds the others back for as long as it is connected. Away it holds nobody back, but in total
@@ -243,7 +270,7 @@ fn who_never_takes_holds_the_others_back_until_it_is_away() {
         });
         let mut sent_after_a_while = || {
             (0..2000).for_each(|_| flood.turn());
-            (flood.sent, flood.kept_max)
+            (flood.sent, flood.kept_max.0)
         };
         let (held, kept) = sent_after_a_while();
         assert!(
@@ -261,7 +288,7 @@ fn who_never_takes_holds_the_others_back_until_it_is_away() {
                 "total order waits for all"
             );
         } else {
-            assert_eq!((flood.sent, flood.kept_max), (MESSAGES, RETAIN), "{order:?}");
+            assert_eq!((flood.sent, flood.kept_max.0), (MESSAGES, RETAIN), "{order:?}");
         }
     }
 }
