@@ -1,15 +1,14 @@
 //! Groups of real members over TCP, driven through the library.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use lamport::ProcessId;
 use multicast::client::Status;
-use multicast::limits::{DATA_BYTES_MAX, WINDOW_BYTES, WINDOW_MESSAGES};
+use multicast::limits::{DATA_BYTES_MAX, LINK_SILENCE_MAX, UNSAFE_BYTES, WINDOW_BYTES, WINDOW_MESSAGES};
 use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::members::members;
@@ -269,29 +268,36 @@ async fn what_cannot_join_says_why() {
     first.leave().await;
 }
 
-/// A member whose application takes nothing is connected and alive: the others wait for it, however long, and it loses nothing.
-/// The payloads are large enough to fill the sockets' buffers, and the time is longer than any bound on a connection.
-#[tokio::test(start_paused = true)]
+/// A member whose application takes nothing is connected and alive: the others wait for it, longer than for a silent link, and it
+/// loses nothing. The payloads are large enough to fill the sockets' buffers.
+#[tokio::test(flavor = "multi_thread")]
 async fn who_never_takes_holds_the_others_back() {
+    const PAYLOAD: usize = 2048;
     let mut groups = group(2, Order::Causal).await;
     let mut stuck = groups.pop().expect("two members");
     let mut other = groups.pop().expect("two members");
+    let handle = other.handle();
     let sender = other.handle();
-    let sent = Arc::new(AtomicUsize::new(0));
-    let sending = tokio::spawn({
-        let sent = Arc::clone(&sent);
-        async move {
-            let text = Bytes::from("x".repeat(2048));
-            while sender.send_all([text.clone()]).await.is_ok() {
-                sent.fetch_add(1, Ordering::Relaxed);
-            }
+    let (count, mut sent) = watch::channel(0);
+    let sending = tokio::spawn(async move {
+        let text = Bytes::from(vec![b'x'; PAYLOAD]);
+        while sender.send_all([text.clone()]).await.is_ok() {
+            count.send_modify(|sent| *sent += 1);
         }
     });
     let taking = tokio::spawn(async move { while other.next().await.is_some() {} });
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let held = sent.load(Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_secs(200)).await;
-    assert_eq!(sent.load(Ordering::Relaxed), held, "nobody takes");
+    // Nothing is sent any more for longer than a link may be silent. Who does not wait for the other sends on and on.
+    let stands_still = async { while timeout(3 * LINK_SILENCE_MAX / 2, sent.changed()).await.is_ok() {} };
+    timeout(6 * LINK_SILENCE_MAX, stands_still)
+        .await
+        .expect("it is waited for");
+    let held = *sent.borrow();
+    assert!(
+        (held * PAYLOAD) as u64 <= UNSAFE_BYTES,
+        "{held} messages were sent to somebody who takes none"
+    );
+    let status = handle.status().await.unwrap();
+    assert_eq!(status.members[1].state.as_deref(), Some("up"));
     let delivered = deliveries(&mut stuck, held + 1000).await;
     let sequences = delivered.iter().map(|delivery| delivery.sequence);
     assert!(sequences.eq(1..=delivered.len() as u64), "everything, in order");
