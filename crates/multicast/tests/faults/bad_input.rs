@@ -330,6 +330,29 @@ fn forged_and_leaping_messages_move_no_clock() {
 }
 
 #[test]
+fn what_a_member_refuses_is_logged_also_when_it_comes_with_the_set_up() {
+    let group = two_of_three(false);
+    let refusal = |message: &str| {
+        json!({"event": "error", "code": "clock_leap", "message": message, "hint": "set the clock"})
+            .to_string()
+    };
+    let mut intruder = Intruder::connect(&group);
+    intruder.say(intruder.hello(1).to_string());
+    intruder.hear().unwrap();
+    // In one write, so that they are read together; the last line ends the link after the others were read.
+    let proof = json!({"op": "proof", "proof": ""}).to_string();
+    intruder.say([proof, refusal("with the proof"), "no frame".to_owned()].join("\n"));
+    assert_eq!(intruder.refused(), "invalid_json");
+    logged(&group, "clock_leap: with the proof");
+
+    let mut intruder = Intruder::connect(&group);
+    intruder.link(2, None);
+    intruder.say([refusal("on the link"), "no frame".to_owned()].join("\n"));
+    assert_eq!(intruder.refused(), "invalid_json");
+    logged(&group, "clock_leap: on the link");
+}
+
+#[test]
 fn an_endless_line_and_a_silent_connection_cost_nobody_anything() {
     let mut group = two_of_three(false);
     let mut endless = Intruder::connect(&group);

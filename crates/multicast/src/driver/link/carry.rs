@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use proto::net::Turn;
 use proto::{FrameError, WireError};
 use tokio::sync::oneshot;
@@ -11,7 +12,9 @@ use tokio::time::Instant;
 
 use super::Links;
 use super::words::{Wire, told_error};
+use crate::core::frame::Frame;
 use crate::driver::wire;
+use crate::group_file::Members;
 use crate::limits::{FAREWELL_TIME, FRAME_BYTES_MAX, LINK_SILENCE_MAX};
 use crate::members::Member;
 
@@ -48,21 +51,23 @@ impl Links {
         session: u64,
         held: &mut oneshot::Receiver<()>,
     ) -> String {
-        let mut reader = wire::Reader::default();
-        let mut frames = Vec::new();
+        let mut incoming = Incoming {
+            members: &self.members,
+            member,
+            reader: wire::Reader::default(),
+            frames: Vec::new(),
+        };
+        // What came with the last word of the set-up.
         for line in std::mem::take(&mut wire.lines) {
-            let read = match &line {
-                Ok(line) => reader.read(line, |data| line.slice_ref(data), &self.members),
-                Err(error) => Err(WireError::from(*error).with_hint(LONG_LINE_HINT)),
-            };
-            match read {
-                Ok(frame) => frames.extend(frame),
-                Err(error) => return self.refuse(wire, member, &error),
+            let read = |line: Bytes| incoming.read_into(&line, |data| line.slice_ref(data));
+            if let Err(error) = line.map_err(unframed).and_then(read) {
+                return self.refuse(wire, member, &error);
             }
         }
         let mut silence = pin!(tokio::time::sleep(LINK_SILENCE_MAX));
         loop {
-            if !frames.is_empty() && !self.node.frames(member, session, &mut frames) {
+            let frames = &mut incoming.frames;
+            if !frames.is_empty() && !self.node.frames(member, session, frames) {
                 return "this peer ends".to_owned();
             }
             // The application may wait for a thread to take its events with, and a flooded link would not let go of it.
@@ -89,14 +94,9 @@ impl Links {
             match turn {
                 Turn::Received(batch) => {
                     for line in batch.lines() {
-                        let read = match line {
-                            Ok(line) => reader.read(line, |data| batch.share(data), &self.members),
-                            Err(error) => Err(WireError::from(error).with_hint(LONG_LINE_HINT)),
-                        };
-                        match read {
-                            Ok(Some(frame)) => frames.push(frame),
-                            Ok(None) => self.hear_refusal(line, member),
-                            Err(error) => return self.refuse(wire, member, &error),
+                        let read = |line| incoming.read_into(line, |data| batch.share(data));
+                        if let Err(error) = line.map_err(unframed).and_then(read) {
+                            return self.refuse(wire, member, &error);
                         }
                     }
                 }
@@ -112,14 +112,6 @@ impl Links {
         }
     }
 
-    /// What the other member refused is for people to know.
-    fn hear_refusal(&self, line: Result<&[u8], FrameError>, member: Member) {
-        if let Some(Err(error)) = line.ok().map(told_error) {
-            let hint = error.hint.as_deref().unwrap_or("none");
-            tracing::warn!(member = %self.members.id(member), "a member refused what this one sent: {}; hint: {hint}", error.message);
-        }
-    }
-
     fn refuse(&self, wire: &mut Wire, member: Member, error: &WireError) -> String {
         let id = self.members.id(member);
         let hint = error.hint.as_deref().unwrap_or("send shorter lines");
@@ -127,4 +119,29 @@ impl Links {
         wire.refuse(error);
         error.message.to_string()
     }
+}
+
+/// The lines of a member, read into frames.
+struct Incoming<'a> {
+    members: &'a Members,
+    member: Member,
+    reader: wire::Reader,
+    frames: Vec<Frame>,
+}
+
+impl Incoming<'_> {
+    /// Reads one line: a frame, or what the other member refused, which is for people to know.
+    fn read_into(&mut self, line: &[u8], share: impl Fn(&[u8]) -> Bytes) -> Result<(), WireError> {
+        if let Some(frame) = self.reader.read(line, share, self.members)? {
+            self.frames.push(frame);
+        } else if let Err(error) = told_error(line) {
+            let hint = error.hint.as_deref().unwrap_or("none");
+            tracing::warn!(member = %self.members.id(self.member), "a member refused what this one sent: {}; hint: {hint}", error.message);
+        }
+        Ok(())
+    }
+}
+
+fn unframed(error: FrameError) -> WireError {
+    WireError::from(error).with_hint(LONG_LINE_HINT)
 }
