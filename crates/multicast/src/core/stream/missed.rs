@@ -1,5 +1,6 @@
 //! What a stream goes on without: messages that nobody has any more, that a former self had, or that lie beyond its end.
 
+use super::ranges::extend;
 use super::{Slot, Stream};
 
 impl Stream {
@@ -37,7 +38,7 @@ impl Stream {
         if self.missed > 0 {
             for sequence in self.base..=self.top() {
                 if matches!(self.slots[(sequence - self.base) as usize], Slot::Missed) {
-                    extend(&mut ranges, sequence);
+                    extend(&mut ranges, sequence, sequence);
                 }
             }
         }
@@ -69,24 +70,20 @@ impl Stream {
 
     /// Moves the watermark over everything not received up to `last`. Returns the ranges that lack.
     pub(in crate::core) fn skip(&mut self, last: u64) -> Vec<(u64, u64)> {
-        let mut missed: Vec<(u64, u64)> = Vec::new();
-        let mut miss = |from: u64, to: u64| match missed.last_mut() {
-            Some(range) if range.1 + 1 == from => range.1 = to,
-            _ => missed.push((from, to)),
-        };
+        let mut missed = Vec::new();
         let top = self.top().max(self.through);
         for sequence in self.through + 1..=last.min(top) {
             let slot = &mut self.slots[(sequence - self.base) as usize];
             if matches!(slot, Slot::Gap) {
                 *slot = Slot::Missed;
                 self.missed += 1;
-                miss(sequence, sequence);
+                extend(&mut missed, sequence, sequence);
             }
         }
         self.advance();
         if last > self.through {
             // Nothing is held up there: the watermark jumps, and what is kept below keeps its slots.
-            miss(self.through + 1, last);
+            extend(&mut missed, self.through + 1, last);
             if self.slots.is_empty() {
                 self.base = last + 1;
                 self.delivered = last;
@@ -117,14 +114,6 @@ impl Stream {
             self.delivered = last;
             self.base = last + 1;
         }
-    }
-}
-
-/// Puts `sequence` at the end of ascending ranges.
-fn extend(ranges: &mut Vec<(u64, u64)>, sequence: u64) {
-    match ranges.last_mut() {
-        Some(range) if range.1 + 1 == sequence => range.1 = sequence,
-        _ => ranges.push((sequence, sequence)),
     }
 }
 

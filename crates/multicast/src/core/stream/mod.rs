@@ -4,11 +4,13 @@
 //! endless set. Slots from `base` on are kept for members that may lack them.
 
 mod missed;
+mod ranges;
 mod untaken;
 mod view;
 
 use std::collections::VecDeque;
 
+use self::ranges::extend;
 use self::untaken::Untaken;
 pub(in crate::core) use self::view::View;
 use super::frame::{Ended, Message, StreamId};
@@ -220,18 +222,15 @@ impl Stream {
         }
     }
 
-    /// What is held above the watermark, as ranges.
+    /// What is held above the watermark, as ranges: the first [`GAPS_TOLD_MAX`].
     pub(in crate::core) fn beyond(&self) -> Vec<(u64, u64)> {
-        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        let mut ranges = Vec::new();
         for sequence in self.through + 1..=self.top() {
-            if self.held(sequence).is_none() {
-                continue;
+            if self.held(sequence).is_some() {
+                extend(&mut ranges, sequence, sequence);
             }
-            if let Some(range) = ranges.last_mut().filter(|range| range.1 + 1 == sequence) {
-                range.1 = sequence;
-            } else if ranges.len() < GAPS_TOLD_MAX {
-                ranges.push((sequence, sequence));
-            } else {
+            if ranges.len() > GAPS_TOLD_MAX {
+                ranges.pop();
                 break;
             }
         }

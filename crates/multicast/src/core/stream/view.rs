@@ -1,5 +1,6 @@
 //! What a member knows of another member's copy of a stream, and how far it has sent it there.
 
+use super::ranges::within;
 use crate::limits::WINDOW_MESSAGES;
 
 /// What is known of another member's copy of the stream, and how far it has been sent there.
@@ -72,8 +73,4 @@ impl View {
             .filter(|&sequence| sequence >= next && self.can_give(sequence))
             .min()
     }
-}
-
-fn within(ranges: &[(u64, u64)], sequence: u64) -> bool {
-    ranges.iter().any(|&(from, to)| (from..=to).contains(&sequence))
 }
