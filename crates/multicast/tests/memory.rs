@@ -74,14 +74,18 @@ async fn start(order: Order) -> Vec<Running> {
 /// All send a leg, and everybody has everything and keeps nothing.
 async fn run_leg(members: &[Running]) {
     let before = members[0].delivered.load(Ordering::Relaxed);
-    for member in members {
+    let send = |member: &Running| {
         let handle = member.handle.clone();
         tokio::spawn(async move {
             for _ in 0..LEG / 100 {
                 let texts = (0..100).map(|_| Bytes::from(vec![b'x'; 100]));
                 handle.send_all(texts).await.unwrap();
             }
-        });
+        })
+    };
+    let senders: Vec<_> = members.iter().map(send).collect();
+    for sender in senders {
+        sender.await.unwrap();
     }
     for member in members {
         while member.delivered.load(Ordering::Relaxed) < before + MEMBERS * LEG
