@@ -52,9 +52,11 @@
 //!
 //! Heart-beats only inform ([`Output::Suspected`]) and make relaying prompt; no guarantee rests on them.
 
+mod figures;
 pub mod frame;
 mod interface;
 mod join;
+mod links;
 mod message;
 mod order;
 mod relay;
@@ -62,14 +64,13 @@ mod retain;
 mod status;
 mod stream;
 mod take;
+mod tick;
 
-use crate::limits::{
-    HEARTBEAT_AFTER, REPAIR_EVERY, SUSPECT_AFTER, UNSAFE_BYTES, UNSAFE_MESSAGES, WAIT_TOLD_AFTER,
-    WINDOW_BYTES, WINDOW_MESSAGES,
-};
+use crate::limits::{UNSAFE_BYTES, UNSAFE_MESSAGES, WINDOW_BYTES, WINDOW_MESSAGES};
 use crate::members::{Member, MemberSet};
-use frame::{Frame, Promise, StreamId};
+use frame::{Frame, Promise};
 pub use interface::{Input, Memory, Order, Output, Refusal, Saved, SavedStream, Settings};
+use links::Link;
 use status::Unreported;
 use stream::Stream;
 
@@ -88,28 +89,6 @@ struct Origin {
     closed: u64,
     /// Open streams by ascending incarnation.
     streams: Vec<Stream>,
-}
-
-/// The link to another member, and what its last status said.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-struct Link {
-    up: bool,
-    /// A status of the current incarnation arrived on this link.
-    synced: bool,
-    /// The number of its last status.
-    number: u64,
-    hears: MemberSet,
-    wants: MemberSet,
-    /// The incarnations it knows, in the group's order.
-    knows: Vec<u64>,
-    /// Its watermarks mean something: it has its place.
-    placed: bool,
-    /// Everything its last status lists was taken.
-    listed: bool,
-    /// What its former incarnation had delivered.
-    before: Vec<(StreamId, u64)>,
-    heard_at: u64,
-    suspected: bool,
 }
 
 /// One member's state machine. See the [module](self).
@@ -251,94 +230,6 @@ impl Peer {
             && self.origins[me].incarnation == self.incarnation
     }
 
-    /// When the next [`Input::Tick`] is due at the latest.
-    #[must_use]
-    pub fn deadline(&self) -> u64 {
-        let mut deadline = self.status_at.min(self.repair_at);
-        if self.owes_promise() {
-            deadline = self.now;
-        }
-        deadline
-    }
-
-    /// The Lamport time of this peer's latest event.
-    #[must_use]
-    pub fn clock(&self) -> u64 {
-        self.clock
-    }
-
-    /// This life of the member.
-    #[must_use]
-    pub fn incarnation(&self) -> u64 {
-        self.incarnation
-    }
-
-    /// The sequence of the last own message in this incarnation.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// Messages kept here for members that do not have them yet, and their payload bytes.
-    #[must_use]
-    pub fn retained(&self) -> (u64, u64) {
-        (self.retained, self.retained_bytes)
-    }
-
-    /// Copies dropped so far.
-    #[must_use]
-    pub fn duplicates(&self) -> u64 {
-        self.duplicates
-    }
-
-    /// Messages received that wait for their turn.
-    #[must_use]
-    pub fn undelivered(&self) -> u64 {
-        self.undelivered
-    }
-
-    /// Messages kept here that `member` is not known to have.
-    #[must_use]
-    pub fn lacks(&self, member: Member) -> u64 {
-        let streams = self.origins.iter().flat_map(|origin| &origin.streams);
-        streams
-            .map(|stream| {
-                stream
-                    .top()
-                    .saturating_sub(stream.views[member.index()].through.max(stream.purged()))
-            })
-            .sum()
-    }
-
-    /// Members heard directly now.
-    #[must_use]
-    pub fn hears(&self) -> MemberSet {
-        let mut hears = MemberSet::EMPTY;
-        for member in MemberSet::all(self.settings.members)
-            .without(self.settings.me)
-            .iter()
-        {
-            let link = &self.links[member.index()];
-            if link.up && link.synced && !link.suspected && self.takes_data_of(member) {
-                hears.insert(member);
-            }
-        }
-        hears
-    }
-
-    /// Members whose word this peer needs before it can take part: its state is lost, and in total order only everybody
-    /// together knows where it was.
-    #[must_use]
-    pub fn wants(&self) -> MemberSet {
-        self.wants
-    }
-
-    /// How many streams are open: one for each member heard of, and superseded ones that somebody may still need.
-    #[must_use]
-    pub fn open_streams(&self) -> usize {
-        self.origins.iter().map(|origin| origin.streams.len()).sum()
-    }
-
     fn joining(&self) -> bool {
         self.settings.order == Order::Total && !self.wants.is_empty()
     }
@@ -352,16 +243,6 @@ impl Peer {
             .streams
             .last()
             .expect("the own stream is open from the start")
-    }
-
-    /// Messages delivered and kept for others: what the retention bound is about.
-    #[cfg(test)]
-    pub(crate) fn kept_for_others(&self) -> u64 {
-        self.origins
-            .iter()
-            .flat_map(|origin| &origin.streams)
-            .map(Stream::kept_for_others)
-            .sum()
     }
 
     #[cfg(test)]
@@ -385,110 +266,6 @@ impl Peer {
             Frame::Promise(promise) => self.receive_promise(from, promise, out),
             Frame::Status(status) => self.receive_status(from, &status, out),
             Frame::Welcome(welcome) => self.receive_welcome(from, &welcome, out),
-        }
-    }
-
-    fn link_up(&mut self, member: Member, out: &mut Vec<Output>) {
-        let link = &mut self.links[member.index()];
-        link.up = true;
-        link.synced = false;
-        link.listed = false;
-        link.heard_at = self.now;
-        link.suspected = false;
-        self.links_changed();
-        let status = self.status();
-        out.push(Output::Send(MemberSet::EMPTY.with(member), Frame::Status(status)));
-    }
-
-    fn link_down(&mut self, member: Member) {
-        let link = &mut self.links[member.index()];
-        link.up = false;
-        link.synced = false;
-        self.links_changed();
-        self.own_floor_changed();
-        // Those who relayed nothing to us because that member did should know now.
-        self.status_at = self.now;
-        self.repair_at = self.now;
-    }
-
-    fn tick(&mut self, out: &mut Vec<Output>) {
-        let others = self.linked();
-        if self.now >= self.status_at {
-            self.status_at = self.now + HEARTBEAT_AFTER;
-            self.unreported_received = Unreported::default();
-            self.unreported_sent = Unreported::default();
-            if !others.is_empty() {
-                let status = self.status();
-                out.push(Output::Send(others, Frame::Status(status)));
-                self.promised = self.clock;
-            }
-        } else if self.owes_promise() {
-            self.promised = self.clock;
-            let promise = Promise {
-                incarnation: self.incarnation,
-                clock: self.clock,
-                sent: self.sequence,
-            };
-            out.push(Output::Send(others, Frame::Promise(promise)));
-        }
-        if self.now >= self.repair_at {
-            self.repair_at = self.now + REPAIR_EVERY;
-            self.suspect(out);
-            self.repair(out);
-            self.close_superseded(out);
-            self.tell_waiting(out);
-        }
-    }
-
-    fn owes_promise(&self) -> bool {
-        self.settings.order == Order::Total
-            && !self.joining()
-            && self.stamp_max > self.promised
-            && !self.linked().is_empty()
-    }
-
-    fn linked(&self) -> MemberSet {
-        let mut linked = MemberSet::EMPTY;
-        for (index, link) in self.links.iter().enumerate() {
-            if link.up {
-                linked.insert(Member::new(index));
-            }
-        }
-        linked
-    }
-
-    fn suspect(&mut self, out: &mut Vec<Output>) {
-        let mut changed = false;
-        for (index, link) in self.links.iter_mut().enumerate() {
-            if link.up && !link.suspected && self.now.saturating_sub(link.heard_at) > SUSPECT_AFTER {
-                link.suspected = true;
-                changed = true;
-                out.push(Output::Suspected(Member::new(index)));
-            }
-        }
-        if changed {
-            self.links_changed();
-            self.status_at = self.now;
-        }
-    }
-
-    fn tell_waiting(&mut self, out: &mut Vec<Output>) {
-        if self.settings.order != Order::Total {
-            return;
-        }
-        let blocking = self.blocking();
-        if blocking.is_empty() {
-            self.waiting_since = None;
-        }
-        let since = *self.waiting_since.get_or_insert(self.now);
-        let tell = if blocking.is_empty() || self.now - since < WAIT_TOLD_AFTER {
-            MemberSet::EMPTY
-        } else {
-            blocking
-        };
-        if tell != self.waiting_told {
-            self.waiting_told = tell;
-            out.push(Output::Waiting(tell));
         }
     }
 }

@@ -9,12 +9,6 @@ use crate::limits::{
 use crate::members::{Member, MemberSet};
 
 impl Peer {
-    /// Whether messages may be sent to `member`: linked, heard, and in its place.
-    pub(super) fn ready(&self, member: Member) -> bool {
-        let link = &self.links[member.index()];
-        link.up && link.synced && link.placed
-    }
-
     /// Passes a message on at once to those whom its sender does not reach and for whom this peer is on duty.
     pub(super) fn relay_at_first_sight(
         &mut self,
@@ -159,23 +153,6 @@ impl Peer {
             view.cursor += 1;
         }
         stream.views[member.index()] = view;
-    }
-
-    /// Recomputes what follows from the links: who does not hear whom.
-    pub(super) fn links_changed(&mut self) {
-        let members = MemberSet::all(self.settings.members);
-        for origin in members.iter() {
-            let mut deaf = MemberSet::EMPTY;
-            for member in members.without(self.settings.me).iter() {
-                if member != origin
-                    && self.ready(member)
-                    && !self.links[member.index()].hears.contains(origin)
-                {
-                    deaf.insert(member);
-                }
-            }
-            self.deaf[origin.index()] = deaf;
-        }
     }
 
     /// Recomputes how far every linked member has followed the own messages.
