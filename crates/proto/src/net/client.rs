@@ -21,7 +21,8 @@ use super::requests::{Observer, ReceivedEvent, ReceivedReply, Requests};
 use super::shutdown::Shutdown;
 use super::turn::{Closed, Turn};
 use crate::PROTOCOL;
-use crate::error::ToldError;
+use crate::error::{ToldError, WireError};
+use crate::frame::FrameError;
 use crate::incoming::{Greeting, ReplyError};
 use crate::limits::{CLIENT_EVENTS_MAX, CONNECT_DEFAULT};
 use crate::writer::LineWriter;
@@ -158,10 +159,7 @@ impl Client {
         let mut lines = batch.lines();
         let first = lines.next().and_then(Result::ok).unwrap_or_default();
         let greeting = read_greeting(first, address, settings.service)?;
-        let rest: Vec<Bytes> = lines
-            .filter_map(Result::ok)
-            .map(|line| batch.share(line))
-            .collect();
+        let rest = lines.map(|line| Ok(batch.share(line?))).collect();
         let requests = Arc::new(Requests::new(
             &greeting,
             connection.outbox().clone(),
@@ -221,6 +219,7 @@ impl Client {
 
     /// Sends a request and returns what its reply will come out of, so that more can be sent meanwhile. Waits only
     /// while [`REQUESTS_IN_FLIGHT_MAX`](crate::limits::REQUESTS_IN_FLIGHT_MAX) requests have no reply yet. Cancel safe: dropped early, nothing was sent.
+    /// A request that fits no line is not sent; its reply is the refusal `line_too_long`.
     ///
     /// # Errors
     ///
@@ -261,12 +260,15 @@ async fn run(
     requests: Arc<Requests>,
     ending: CancellationToken,
     events: mpsc::Sender<ReceivedEvent>,
-    greeted_with: Vec<Bytes>,
+    greeted_with: Vec<Result<Bytes, FrameError>>,
 ) {
     let mut lines = greeted_with;
     'connected: loop {
         for line in lines.drain(..) {
-            match requests.receive(&line) {
+            let received = line
+                .map_err(WireError::from)
+                .and_then(|line| requests.receive(&line));
+            match received {
                 Ok(None) => {}
                 Ok(Some(event)) => {
                     // Whoever does not want the events has dropped their receiver.
@@ -274,6 +276,7 @@ async fn run(
                         break 'connected;
                     }
                 }
+                // A line that is left out would be an event that nobody misses: better none at all.
                 Err(error) => {
                     tracing::warn!(%error, "the server does not speak our protocol");
                     break 'connected;
@@ -283,7 +286,7 @@ async fn run(
         tokio::select! {
             turn = connection.turn() => match turn {
                 Turn::Received(batch) => {
-                    lines.extend(batch.lines().filter_map(Result::ok).map(|line| batch.share(line)));
+                    lines.extend(batch.lines().map(|line| Ok(batch.share(line?))));
                 }
                 Turn::Drained | Turn::ShuttingDown => {}
                 Turn::Closed(reason) => {

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::outbox::Outbox;
 use crate::error::{ToldError, WireError, codes};
 use crate::incoming::{Greeting, Incoming, ReplyError, parse_incoming};
-use crate::limits::REQUESTS_IN_FLIGHT_MAX;
+use crate::limits::{LINE_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX};
 use crate::writer::LineWriter;
 
 /// Is told of every send and receive of a client, in the order of its clock.
@@ -33,7 +33,7 @@ pub trait Observer: Send + Sync {
 /// A reply.
 #[derive(Debug)]
 pub struct ReceivedReply {
-    /// The server's stamp.
+    /// The server's stamp; 0 of a refusal that is not the server's, because the request fits no line and was not sent.
     pub lamport: u64,
     /// This process's time at the receive.
     pub received: u64,
@@ -80,6 +80,19 @@ struct Waiter {
 }
 
 impl ReceivedReply {
+    /// The refusal of a request that was not sent, at this process's `time`.
+    fn too_long(time: u64) -> Self {
+        Self {
+            lamport: 0,
+            received: time,
+            outcome: Err(ToldError {
+                code: codes::LINE_TOO_LONG.to_string(),
+                message: format!("the request is longer than {LINE_BYTES_MAX} bytes"),
+                hint: None,
+            }),
+        }
+    }
+
     /// The result as the service's own type.
     ///
     /// # Errors
@@ -124,6 +137,8 @@ impl Requests {
     }
 
     /// Sends a request; see [`Client::send`](super::Client::send).
+    ///
+    /// One that fits no line is refused here: the server would skip it without knowing which request it was, and nobody would answer.
     pub(super) async fn send(
         &self,
         op: &'static str,
@@ -139,10 +154,15 @@ impl Requests {
             return Err(ReplyError::Lost);
         }
         let time = self.clock.tick().map_err(|_| ReplyError::Lost)?;
-        waiting.sent += 1;
-        let id = waiting.sent;
+        let id = waiting.sent + 1;
         let mut line = Vec::new();
         fields(LineWriter::request(&mut line, time, id, op)).end();
+        if line.len() > LINE_BYTES_MAX + b"\n".len() {
+            // Whoever no longer waits has dropped the receiver.
+            let _ = reply.send(ReceivedReply::too_long(time));
+            return Ok(replied);
+        }
+        waiting.sent = id;
         if let Some(observer) = &self.observer {
             observer.sent(time, &format!("{}/{id}", self.connection_id), &line);
         }
