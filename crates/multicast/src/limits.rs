@@ -85,7 +85,7 @@ pub const GAPS_TOLD_MAX: usize = 16;
 /// Longest line between members, in bytes: a status of the largest group with everything open.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
-/// Longest payload, in bytes of text: with its escapes it fits a line of the wire.
+/// Longest payload, in bytes of text with the escapes it has on the wire: so what tells of a delivery fits a line there.
 pub const DATA_BYTES_MAX: usize = 60 * 1024;
 
 /// What may wait to be written on one link, in bytes. The windows bound it well below; beyond it the link begins anew.

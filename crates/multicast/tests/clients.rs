@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use lamport::ProcessId;
-use multicast::client::{Seen, Session, Since, Watch, settings};
+use multicast::client::{ClientError, Seen, Session, Since, Watch, settings};
 use multicast::clients::Clients;
+use multicast::limits::DATA_BYTES_MAX;
 use multicast::{Group, GroupSettings, Members};
 use proto::net::Dialer;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -82,6 +83,32 @@ async fn a_client_sends_and_watchers_see_it_once_and_from_where_they_ask() {
         ("P1", Some(2), Some(2))
     );
     assert_eq!(status.members[0].state.as_deref(), Some("self"));
+}
+
+/// The longest texts there are, of characters that are longer on the wire than in memory too, reach whoever watches.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_fits_a_line_of_the_watchers_and_what_does_not_is_refused() {
+    let dialer = Dialer::Tcp(peer().await);
+    let mut watch = Watch::open(dialer.clone(), settings(), Since::Now).await.unwrap();
+    let session = Session::attach(&dialer, settings()).await.unwrap();
+    for (character, bytes) in [("x", 1), ("\u{7f}", 6), ("\u{2028}", 6), ("\u{e0041}", 12)] {
+        let longest = character.repeat(DATA_BYTES_MAX / bytes);
+        let sent = session.send(&longest).await.unwrap();
+        assert!(
+            next(&mut watch).await == format!("{} {longest}", sent.message),
+            "{character:?}"
+        );
+        let refused = session.send(&(longest + character)).await.unwrap_err();
+        let ClientError::Refused(told) = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(told.code, "invalid_field", "{character:?}");
+    }
+    // What does not even fit the request.
+    let ClientError::Refused(told) = session.send(&"\u{7f}".repeat(DATA_BYTES_MAX)).await.unwrap_err() else {
+        panic!("sent");
+    };
+    assert_eq!(told.code, "line_too_long");
 }
 
 /// Sends `line` to a fresh peer and expects an answer that holds `expected`; the group's clock does not move.

@@ -45,29 +45,45 @@ impl fmt::Display for Harmless<'_> {
     }
 }
 
-/// Appends `text` to `line` as the inside of a JSON string: what JSON demands is escaped, and so is every
-/// [harmful](is_harmful) character.
+/// Most bytes that a byte of text becomes in a line: a control character's `\u007f`.
+pub const ESCAPED_BYTES_MAX: usize = 6;
+
+/// Bytes that `text` takes between the quotes of a line's JSON string, with its escapes.
+#[must_use]
+pub fn escaped_len(text: &str) -> usize {
+    let mut length = 0;
+    escape(text, |piece| length += piece.len());
+    length
+}
+
+/// Appends `text` to `line` as the inside of a JSON string.
 pub(crate) fn write_json_text(line: &mut Vec<u8>, text: &str) {
+    escape(text, |piece| line.extend_from_slice(piece));
+}
+
+/// The inside of the JSON string that is `text`, piece by piece: what JSON demands is escaped, and so is every
+/// [harmful](is_harmful) character.
+fn escape(text: &str, mut piece: impl FnMut(&[u8])) {
     let mut rest = text;
     while let Some(at) = first_to_look_at(rest.as_bytes()) {
-        line.extend_from_slice(&rest.as_bytes()[..at]);
+        piece(&rest.as_bytes()[..at]);
         // A byte that needs a look starts a character: 0xCC..=0xF4 are leading bytes, the others are ASCII.
         let c = rest[at..]
             .chars()
             .next()
             .expect("position gives the start of a character");
         match c {
-            '"' => line.extend_from_slice(b"\\\""),
-            '\\' => line.extend_from_slice(b"\\\\"),
-            '\n' => line.extend_from_slice(b"\\n"),
-            '\r' => line.extend_from_slice(b"\\r"),
-            '\t' => line.extend_from_slice(b"\\t"),
-            c if is_harmful(c) => write_escapes(line, c),
-            c => line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            '"' => piece(b"\\\""),
+            '\\' => piece(b"\\\\"),
+            '\n' => piece(b"\\n"),
+            '\r' => piece(b"\\r"),
+            '\t' => piece(b"\\t"),
+            c if is_harmful(c) => piece(escapes(c).as_bytes()),
+            c => piece(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
         rest = &rest[at + c.len_utf8()..];
     }
-    line.extend_from_slice(rest.as_bytes());
+    piece(rest.as_bytes());
 }
 
 /// Where the first byte stands with which an escape may begin. Nearly all texts have none, so blocks are looked at as a whole.
@@ -102,12 +118,12 @@ const NEEDS_A_LOOK: [bool; 256] = {
     table
 };
 
-fn write_escapes(line: &mut Vec<u8>, c: char) {
-    let mut escapes = String::with_capacity(12);
+fn escapes(c: char) -> String {
+    let mut escapes = String::with_capacity(2 * ESCAPED_BYTES_MAX);
     for unit in c.encode_utf16(&mut [0; 2]) {
         write!(escapes, "\\u{unit:04x}").expect("a String takes everything");
     }
-    line.extend_from_slice(escapes.as_bytes());
+    escapes
 }
 
 #[cfg(test)]
@@ -164,7 +180,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_character_becomes_longer_than_the_bound_says() {
+        for c in '\0'..=char::MAX {
+            let text = c.to_string();
+            assert!(escaped_len(&text) <= ESCAPED_BYTES_MAX * text.len(), "{c:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_length_is_that_of_what_is_written(text in any::<String>()) {
+            prop_assert_eq!(escaped_len(&text) + 2, json_text(&text).len());
+        }
+
         #[test]
         fn json_reads_back_every_text(text in any::<String>()) {
             prop_assert_eq!(serde_json::from_str::<String>(&json_text(&text)).unwrap(), text);

@@ -99,7 +99,7 @@ pub use envelope::{OpenRequest, Refusal, parse, parse_object};
 pub use error::{Code, ToldError, WireError, codes};
 pub use fields::{IdField, StampField, Text};
 pub use frame::{Batch, FrameError, LineDecoder, Lines};
-pub use harmless::{Harmless, is_harmful};
+pub use harmless::{ESCAPED_BYTES_MAX, Harmless, escaped_len, is_harmful};
 pub use incoming::{Greeting, Incoming, ReplyError, parse_incoming};
 pub use writer::LineWriter;
 

@@ -9,6 +9,7 @@ use lamport::ProcessId;
 use super::Sent;
 use crate::client::Status;
 use crate::driver::node::Node;
+use crate::driver::wire;
 use crate::durable::journal::JournalError;
 use crate::limits::DATA_BYTES_MAX;
 
@@ -40,10 +41,17 @@ impl Handle {
     /// [`SendError`]; then some of them may have been sent.
     pub async fn send_all(&self, texts: impl IntoIterator<Item = Bytes>) -> Result<Vec<Sent>, SendError> {
         let data: VecDeque<Bytes> = texts.into_iter().collect();
-        if let Some(long) = data.iter().find(|data| data.len() > DATA_BYTES_MAX) {
-            return Err(SendError::TooLong(long.len()));
-        }
+        data.iter().try_for_each(|data| Self::check(data))?;
         self.node.send(data).await
+    }
+
+    /// Whether a text can be sent at all.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLong`].
+    pub fn check(text: &[u8]) -> Result<(), SendError> {
+        wire::too_long(text).map_or(Ok(()), |length| Err(SendError::TooLong(length)))
     }
 
     /// How the member is; `None` once it has left.
@@ -77,7 +85,7 @@ pub enum SendError {
     /// The clock has reached its end, or the group knows a later life of this member.
     #[error("the group takes no messages of this member any more")]
     Refused,
-    /// The text is too long.
+    /// The text is too long: so many bytes, with the escapes of the wire.
     #[error("a message has at most {DATA_BYTES_MAX} bytes, this one has {0}")]
     TooLong(usize),
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use lamport::trace::{Service, Tracer};
 use multicast::clients::Clients;
 use multicast::page::GroupPage;
-use multicast::{Group, GroupSettings, Handle, Members, SendError};
+use multicast::{Group, GroupSettings, Handle, Members};
 use proto::net::Shutdown;
 use proto::net::cli::{announce, hinted};
 use tokio::sync::mpsc;
@@ -147,14 +147,14 @@ fn send(args: &Args, handle: Handle, shutdown: Shutdown) -> tokio::task::JoinHan
                 .drain(..)
                 .map(|line: String| line.trim_end_matches('\r').to_owned());
             let (texts, ends) = until_the_end(lines);
-            let (texts, long): (Vec<_>, Vec<_>) = texts
-                .into_iter()
-                .partition(|text| text.len() <= multicast::limits::DATA_BYTES_MAX);
-            for text in long {
-                tracing::error!("not sent: {}", SendError::TooLong(text.len()));
-            }
+            let sendable = texts.into_iter().filter(|text| {
+                Handle::check(text.as_bytes())
+                    .inspect_err(|error| tracing::error!("not sent: {error}"))
+                    .is_ok()
+            });
+            let texts: Vec<Bytes> = sendable.map(Bytes::from).collect();
             if !texts.is_empty()
-                && let Err(error) = handle.send_all(texts.into_iter().map(Bytes::from)).await
+                && let Err(error) = handle.send_all(texts).await
             {
                 // No later line will be sent either, and whoever ended the member has said why.
                 return tracing::error!("not sent: {error}");

@@ -24,6 +24,7 @@ pub(crate) use self::write::Writer;
 use super::handshake::NOT_A_MEMBER;
 use crate::core::frame::{Frame, Message, MessageId, Promise, StreamId};
 use crate::group_file::Members;
+use crate::limits::DATA_BYTES_MAX;
 
 /// What helps when a line is no frame.
 const HINT: &str = "the other end is no member of this group, or of another version: start all members from the same program";
@@ -36,6 +37,16 @@ fn invalid(what: &str) -> WireError {
     let message =
         format!("a {what} names a member by a number that the group does not have, or is out of range");
     WireError::new(codes::INVALID_FIELD, message).with_hint(HINT)
+}
+
+/// Bytes that the text of a message takes on the wire, if they are more than [`DATA_BYTES_MAX`].
+pub(crate) fn too_long(data: &[u8]) -> Option<usize> {
+    // A text this short has room for any escapes.
+    if data.len() <= DATA_BYTES_MAX / proto::ESCAPED_BYTES_MAX {
+        return None;
+    }
+    let length = proto::escaped_len(&String::from_utf8_lossy(data));
+    (length > DATA_BYTES_MAX).then_some(length)
 }
 
 /// Reads the lines of one link.
@@ -52,10 +63,18 @@ impl Reader {
         share: impl Fn(&[u8]) -> Bytes,
         members: &Members,
     ) -> Result<Option<Frame>, WireError> {
-        match self.familiar.read(line, share, members) {
-            Some(message) => Ok(Some(Frame::Data(message))),
-            None => read_any(line, members),
+        let frame = match self.familiar.read(line, share, members) {
+            Some(message) => Some(Frame::Data(message)),
+            None => read_any(line, members)?,
+        };
+        if let Some(Frame::Data(message)) = &frame
+            && let Some(length) = too_long(&message.data)
+        {
+            let message =
+                format!("the text of a message has at most {DATA_BYTES_MAX} bytes, this one has {length}");
+            return Err(WireError::new(codes::INVALID_FIELD, message).with_hint(HINT));
         }
+        Ok(frame)
     }
 }
 
@@ -268,6 +287,25 @@ mod tests {
             "[]",
         ] {
             assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_as_long_as_it_is_with_its_escapes() {
+        let is_read = |text: String, stamp: &str| {
+            let line = format!(
+                r#"{{"lamport":{stamp},"event":"message","from":"P1","incarnation":1,"sequence":1,"data":"{text}"}}"#
+            );
+            Reader::default()
+                .read(line.as_bytes(), Bytes::copy_from_slice, &Members::builtin())
+                .is_ok()
+        };
+        // With the space the line is read by serde.
+        for stamp in ["1", " 1"] {
+            assert!(is_read("x".repeat(DATA_BYTES_MAX), stamp));
+            assert!(!is_read("x".repeat(DATA_BYTES_MAX + 1), stamp));
+            assert!(is_read("\u{7f}".repeat(DATA_BYTES_MAX / 6), stamp));
+            assert!(!is_read("\u{7f}".repeat(DATA_BYTES_MAX / 6 + 1), stamp));
         }
     }
 }
