@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use args::{Args, Command};
 use bank::{Server, Settings, Vault};
 use lamport::ProcessId;
-use lamport::trace::{Service, Tracer};
+use lamport::trace::Service;
 use proto::net::cli::{exit_code, hinted, log_to_stderr, parse};
 use proto::net::{Shutdown, raise_open_files_limit};
 
@@ -31,12 +31,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     if let Err(error) = raise_open_files_limit() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
-    let tracer = match &args.observe.trace {
-        Some(file) => Tracer::to_file(file, ProcessId::new("bank")?, Service::Bank)
-            .with_context(|| format!("failed to record a trace in {}", file.display()))
-            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))?,
-        None => Tracer::off(),
-    };
+    let tracer = args
+        .observe
+        .trace
+        .tracer(Service::Bank, || ProcessId::new("bank"))?;
     let settings = Settings {
         tracer,
         ..args.settings()

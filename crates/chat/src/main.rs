@@ -13,7 +13,7 @@ use chat::limits::{FLOOD_BURST_DEFAULT, FLOOD_RATE_DEFAULT};
 use chat::{Server, Settings, history};
 use clap::Parser;
 use lamport::ProcessId;
-use lamport::trace::{Service, Tracer};
+use lamport::trace::Service;
 use proto::net::cli::{
     ObserveArgs, PageArgs, ServerArgs, announce, exit_code, hinted, log_to_stderr, parse, parse_duration,
 };
@@ -90,12 +90,10 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
             "give HOST:PORT, for example --listen 127.0.0.1:50000",
         ));
     }
-    let tracer = match &args.observe.trace {
-        Some(file) => Tracer::to_file(file, ProcessId::new("chat")?, Service::Chat)
-            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))
-            .with_context(|| format!("failed to record a trace in {}", file.display()))?,
-        None => Tracer::off(),
-    };
+    let tracer = args
+        .observe
+        .trace
+        .tracer(Service::Chat, || ProcessId::new("chat"))?;
     Ok(Settings {
         data: (!args.memory).then_some(args.data),
         history: history::Settings {

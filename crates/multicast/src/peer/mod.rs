@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use lamport::trace::{Service, Tracer};
+use lamport::trace::Service;
 use multicast::clients::Clients;
 use multicast::page::GroupPage;
 use multicast::{Group, GroupSettings, Handle, Members};
@@ -38,12 +38,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         None => Members::builtin(),
     };
     let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
-    let tracer = match &args.observe.trace {
-        Some(file) => Tracer::to_file(file, id.clone(), Service::Multicast)
-            .with_context(|| format!("failed to record a trace in {}", file.display()))
-            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))?,
-        None => Tracer::off(),
-    };
+    let tracer = args.observe.trace.tracer(Service::Multicast, || Ok(id.clone()))?;
     let data = args
         .data
         .clone()

@@ -9,8 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches};
+use lamport::trace::{Service, Tracer};
+use lamport::{ProcessId, ProcessIdError};
 
 use super::connection::ConnectionSettings;
 pub use super::log::log_to_stderr;
@@ -51,9 +54,18 @@ pub struct ObserveArgs {
     /// What is logged on stderr: error, warn, info, debug, trace, or a filter such as `info,chat=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
-    /// Record every send, receive and local event in this file, one JSON object a line
+    /// What is recorded.
+    #[command(flatten)]
+    pub trace: TraceArgs,
+}
+
+/// The argument of every program that can record what happens to it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Observation")]
+pub struct TraceArgs {
+    /// Record every send, receive and local event in this file, one event a line
     #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
+    trace: Option<PathBuf>,
 }
 
 /// The argument of every server that has a page.
@@ -63,6 +75,26 @@ pub struct PageArgs {
     /// Serve a live page, /metrics and /healthz over HTTP at this address; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
+}
+
+impl TraceArgs {
+    /// The tracer of that process, off if nobody wants a trace.
+    ///
+    /// # Errors
+    ///
+    /// If the process cannot be named so, or the file cannot be made; with a hint.
+    pub fn tracer(
+        &self,
+        service: Service,
+        process: impl FnOnce() -> Result<ProcessId, ProcessIdError>,
+    ) -> anyhow::Result<Tracer> {
+        let Some(file) = &self.trace else {
+            return Ok(Tracer::off());
+        };
+        Tracer::to_file(file, process()?, service)
+            .with_context(|| format!("failed to record a trace in {}", file.display()))
+            .map_err(|error| hinted(error, "give a file this user may write to with --trace"))
+    }
 }
 
 impl ServerArgs {
@@ -247,7 +279,14 @@ mod tests {
     fn defaults_are_the_named_limits() {
         let program = parse_words(&["program"]).unwrap();
         assert_eq!(program.server.limits(), ServerLimits::default());
-        assert!(program.observe.trace.is_none());
+        assert!(
+            !program
+                .observe
+                .trace
+                .tracer(Service::Other, || ProcessId::new("P1"))
+                .unwrap()
+                .is_on()
+        );
     }
 
     #[test]

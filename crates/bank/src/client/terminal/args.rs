@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use proto::net::cli::parse_duration;
+use proto::net::cli::{TraceArgs, parse_duration};
 
 use crate::account::AccountId;
 use crate::amount::Amount;
@@ -52,14 +52,14 @@ pub struct Args {
 
 /// The program's own flags of observation: those of every program, usable after the command too.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Observation")]
+#[command(next_help_heading = "Observation", mut_arg("trace", |trace| trace.global(true)))]
 pub struct Observe {
     /// What is logged on stderr: error, warn, info, debug, trace, or a filter such as `warn,bank=debug`
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
     pub log: String,
-    /// Record every send and receive in this file, one JSON object a line
-    #[arg(long, global = true, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
+    /// What is recorded.
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 /// One thing to do.

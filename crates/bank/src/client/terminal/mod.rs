@@ -9,11 +9,9 @@ mod console;
 mod menu;
 mod show;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
 use proto::Harmless;
@@ -64,7 +62,8 @@ pub fn run(args: &Args) -> ExitCode {
 
 /// Runs the program at any terminal.
 async fn run_with(args: &Args, console: &mut impl Console) -> Result<(), Failure> {
-    let tracer = tracer(args.observe.trace.as_deref())?;
+    let process = || ProcessId::new(&format!("bank-client-{}", std::process::id()));
+    let tracer = args.observe.trace.tracer(Service::Bank, process)?;
     let mut session = session(args, &tracer);
     let result = match &args.command {
         None => menu::serve(args, &mut session, console).await,
@@ -74,16 +73,6 @@ async fn run_with(args: &Args, console: &mut impl Console) -> Result<(), Failure
     drop(session);
     tracer.close().map_err(anyhow::Error::from)?;
     result
-}
-
-fn tracer(file: Option<&Path>) -> anyhow::Result<Tracer> {
-    let Some(file) = file else {
-        return Ok(Tracer::off());
-    };
-    let process = ProcessId::new(&format!("bank-client-{}", std::process::id()))?;
-    Tracer::to_file(file, process, Service::Bank)
-        .with_context(|| format!("failed to create {}", file.display()))
-        .map_err(|error| hinted(error, "name a file in a directory that you may write to"))
 }
 
 fn session(args: &Args, tracer: &Tracer) -> Session {

@@ -6,14 +6,13 @@ mod filter;
 mod terminal;
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chat::client::{JoinError, Recorder, Settings};
 use clap::Parser;
-use lamport::ProcessId;
-use lamport::trace::{Service, Tracer};
-use proto::net::cli::{exit_code, hinted, log_to_stderr, parse};
+use lamport::trace::Service;
+use lamport::{ProcessId, ProcessIdError};
+use proto::net::cli::{TraceArgs, exit_code, hinted, log_to_stderr, parse};
 use proto::net::{ConnectError, Dialer};
 
 /// Chat at the terminal, or as a filter: one line in, one line out
@@ -50,9 +49,8 @@ struct Args {
         help_heading = "Observation"
     )]
     log: String,
-    /// Record every send, receive and local event in this file, one JSON object a line
-    #[arg(long, value_name = "FILE", help_heading = "Observation")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
 fn main() -> ExitCode {
@@ -72,7 +70,7 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> anyhow::Result<()> {
     log_to_stderr(&args.log)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !args.json;
-    let tracer = tracer(&args)?;
+    let tracer = args.trace.tracer(Service::Chat, || process(&args))?;
     let mut settings = Settings::new(
         Dialer::Tcp(args.address.clone()),
         args.name.as_deref().unwrap_or_default(),
@@ -96,15 +94,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
     result.and(closed.map(drop))
 }
 
-fn tracer(args: &Args) -> anyhow::Result<Tracer> {
-    let Some(file) = &args.trace else {
-        return Ok(Tracer::off());
-    };
+/// Who this is in a trace: by name, if a process can have that name.
+fn process(args: &Args) -> Result<ProcessId, ProcessIdError> {
     let name = args.name.as_deref().unwrap_or("client");
-    let process =
-        ProcessId::new(name).or_else(|_| ProcessId::new(&format!("client-{}", std::process::id())))?;
-    Tracer::to_file(file, process, Service::Chat)
-        .map_err(|error| hinted(error, "give a file this user may write to with --trace"))
+    ProcessId::new(name).or_else(|_| ProcessId::new(&format!("client-{}", std::process::id())))
 }
 
 /// Why there is no chat, with what can be done about it.

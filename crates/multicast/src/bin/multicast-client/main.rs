@@ -14,7 +14,7 @@ use proto::net::cli;
 /// The peer's address is HOST:PORT, a port on this machine, or P1, P2 or P3 for the built-in group on
 /// localhost:5001 to 5003.
 #[derive(Debug, Parser)]
-#[command(name = "multicast-client", version)]
+#[command(name = "multicast-client", version, mut_arg("trace", |trace| trace.global(true)))]
 struct Args {
     /// The peer: HOST:PORT, PORT, or P1, P2, P3
     #[arg(value_name = "ADDR")]
@@ -30,9 +30,8 @@ struct Args {
     /// What is logged on stderr: error, warn, info, debug, trace, or a filter
     #[arg(long, value_name = "LEVEL", default_value = "warn", global = true)]
     log: String,
-    /// Record every send and receive of this client in this file
-    #[arg(long, value_name = "FILE", global = true)]
-    trace: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    trace: cli::TraceArgs,
 }
 
 #[derive(Debug, Subcommand)]

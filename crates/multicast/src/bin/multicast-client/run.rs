@@ -3,10 +3,9 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use lamport::ProcessId;
-use lamport::trace::{Service, Tracer};
+use lamport::trace::Service;
 use multicast::client::{self, ClientError, Seen, Sent, Session, Since, TraceObserver, Watch};
 use proto::net::cli::hinted;
 use proto::net::{ClientSettings, ConnectError, Dialer};
@@ -20,16 +19,10 @@ const SENDING_MAX: usize = 1024;
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let address = resolve(&args.address);
     let dialer = Dialer::Tcp(address.clone());
-    let tracer = match &args.trace {
-        None => Tracer::off(),
-        Some(path) => {
-            let own = || ProcessId::new(&format!("client-{}", std::process::id()));
-            let process = args.process.clone().map_or_else(own, Ok)?;
-            Tracer::to_file(path, process, Service::Multicast)
-                .map_err(|error| hinted(error, "is the directory there, and may you write to it?"))
-                .with_context(|| format!("failed to record the trace in {}", path.display()))?
-        }
-    };
+    let own = || ProcessId::new(&format!("client-{}", std::process::id()));
+    let tracer = args
+        .trace
+        .tracer(Service::Multicast, || args.process.clone().map_or_else(own, Ok))?;
     let mut settings = client::settings();
     if tracer.is_on() {
         settings.observer = Some(Arc::new(TraceObserver(tracer.clone())));
