@@ -22,6 +22,17 @@ pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 /// or a million short ones: a disk that stalls for a second at a million events a second loses none.
 pub(super) const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Lanes of a process whose threads share a clock: some more than threads that record at the same moment, few enough that
+/// all can be locked in passing.
+pub(super) const LANES: usize = 8;
+
+/// Bytes on a lane with which it is collected at once: all lanes together still fit a core's cache.
+pub(super) const LANE_BYTES_FULL: usize = 64 * 1024;
+
+/// Bytes that may wait on a lane, with those that say where each event ends; what happens beyond is dropped and counted.
+/// On all lanes together as many as in the queue.
+pub(super) const LANE_BYTES_MAX: usize = QUEUE_BYTES_MAX / LANES;
+
 /// Empty chunks kept for the next burst.
 pub(super) const SPARE_CHUNKS_MAX: usize = 8;
 

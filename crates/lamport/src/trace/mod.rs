@@ -66,7 +66,7 @@
 //!
 //! # What it costs
 //!
-//! Recording takes 30 to 100 ns an event and 10 to 40 bytes in a rush (see [`Tracer`] and [`BatchTracer`]).
+//! Recording takes 30 to 100 ns an event and 10 to 40 bytes in a rush (see [`Tracer`], [`BatchTracer`] and [`SharedTracer`]).
 
 mod canonical;
 mod event;
@@ -84,4 +84,4 @@ pub use event::{Event, Kind, Message, Record, Service, Summary, TraceEvent};
 pub use facts::{Fact, Value};
 pub use limits::LINE_BYTES_MAX;
 pub use reader::{ReadError, ReadProblem, Reader};
-pub use recorder::{BatchTracer, CloseError, Tracer};
+pub use recorder::{BatchTracer, CloseError, SharedTracer, Tracer};

@@ -1,11 +1,13 @@
 //! EDGE: the one folder of this crate that reads the wall clock, runs a thread and writes a file.
 //!
-//! Whoever records events encodes them: one by one into the chunk of memory that all share, under its lock ([`queue`]), or as the
-//! only one for a process into memory of its own, which is copied into that chunk a batch at a time ([`batch`]). A thread of
-//! its own takes full chunks away and writes them ([`writer`]). Nobody who records ever waits
-//! for the disk: when too much waits already, the event is dropped and counted, and the file says so itself.
+//! Whoever records events encodes them, and there are three ways: one by one into the chunk of memory that all share, under its
+//! lock ([`queue`]); as the only one for a process into memory of its own, which is copied into that chunk a batch at a time
+//! ([`batch`]); or as one of many threads of a process into one of several lanes, which are put together later ([`lanes`]). A
+//! thread of its own takes full chunks and the lanes' lines away and writes them ([`writer`]). Nobody who records ever waits for
+//! the disk: when too much waits already, the event is dropped and counted, and the file says so itself.
 
 mod batch;
+mod lanes;
 mod queue;
 mod writer;
 
@@ -23,6 +25,7 @@ use queue::now_us;
 use writer::Recorder;
 
 pub use batch::BatchTracer;
+pub use lanes::SharedTracer;
 
 /// Records the events of one process. Cloning is cheap; all clones write to the same place.
 ///
@@ -31,7 +34,8 @@ pub use batch::BatchTracer;
 /// more than 32 MiB wait for the disk, events are dropped and counted instead.
 ///
 /// What it costs is in `docs/benchmarks.md`; `cargo bench -p lamport --bench figures` measures it. Who has many events at
-/// once and is the only one to tell them uses [`batched`](Self::batched), which takes the lock once for all of them.
+/// once and is the only one to tell them uses [`batched`](Self::batched), which takes the lock once for all of them; a process
+/// whose many threads share a clock, [`shared`](Self::shared).
 ///
 /// The file is complete once [`close`](Tracer::close) has returned, or the last clone is dropped, which waits for the
 /// same. A process that is killed loses the last 10 ms.
@@ -107,6 +111,13 @@ impl Tracer {
         BatchTracer::new(self.clone())
     }
 
+    /// A tracer for a process whose many threads share a clock and record all the time: they hardly ever meet. The process is
+    /// then to be recorded through that one and its clones only.
+    #[must_use]
+    pub fn shared(&self) -> SharedTracer {
+        SharedTracer::new(self.clone())
+    }
+
     /// Whether anything is recorded. Asked before work that only a trace needs.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -164,7 +175,7 @@ impl Tracer {
     pub fn summary(&self) -> Summary {
         self.source
             .as_ref()
-            .map_or_else(Summary::default, |source| source.recorder.lock().summary)
+            .map_or_else(Summary::default, |source| source.recorder.summary())
     }
 
     /// Ends the trace and waits until it is written. Later events of any clone are counted as dropped; closing again
@@ -178,8 +189,8 @@ impl Tracer {
             return Ok(Summary::default());
         };
         source.recorder.finish();
+        let summary = source.recorder.summary();
         let mut queue = source.recorder.lock();
-        let summary = queue.summary;
         match queue.failed.take() {
             None => Ok(summary),
             Some(error) => {

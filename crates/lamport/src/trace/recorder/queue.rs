@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::lanes::Wants;
 use crate::trace::event::{Event, Record, Summary};
 use crate::trace::limits::{CHUNK_BYTES, LINE_BYTES_MAX, QUEUE_BYTES_MAX, SPARE_CHUNKS_MAX};
 use crate::trace::short::{Context, Numbers, Shortener};
@@ -22,6 +23,8 @@ pub(super) struct Queue {
     pub(super) summary: Summary,
     /// Events dropped that the file does not tell about yet.
     dropped_untold: u64,
+    /// What lanes want of the writer.
+    lanes: Wants,
     pub(super) closing: bool,
     pub(super) failed: Option<io::Error>,
 }
@@ -41,18 +44,24 @@ impl Queue {
                 dropped: 0,
             },
             dropped_untold: 0,
+            lanes: Wants::Nothing,
             closing: false,
             failed: None,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.current.is_empty() && self.full.is_empty()
+        self.current.is_empty() && self.full.is_empty() && self.lanes == Wants::Nothing
     }
 
-    /// Whether a full chunk waits, which is not to wait for company.
+    /// Whether a full chunk or lane waits, which is not to wait for company.
     pub(super) fn has_full(&self) -> bool {
-        !self.full.is_empty()
+        !self.full.is_empty() || self.lanes == Wants::Collection
+    }
+
+    /// A lane wants something.
+    pub(super) fn lanes_want(&mut self, wants: Wants) {
+        self.lanes = self.lanes.max(wants);
     }
 
     /// Adds an event, or drops and counts it. True if the writer has to be woken.
@@ -108,9 +117,10 @@ impl Queue {
         full
     }
 
-    /// Hands out what is to be written now: the full chunks, or what there is.
+    /// Hands out what is to be written now: the full chunks, or what there is. Whoever asks collects the lanes, too.
     pub(super) fn take(&mut self) -> VecDeque<Vec<u8>> {
         self.tell_dropped();
+        self.lanes = Wants::Nothing;
         let mut batch = std::mem::take(&mut self.full);
         self.full_bytes = 0;
         if batch.is_empty() || self.closing {

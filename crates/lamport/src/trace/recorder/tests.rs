@@ -8,9 +8,9 @@ use std::sync::{Mutex, mpsc};
 
 /// A sink that shows what was written, and writes nothing while its gate is locked.
 #[derive(Clone, Default)]
-struct Sink {
+pub(super) struct Sink {
     text: Arc<Mutex<Vec<u8>>>,
-    gate: Arc<Mutex<()>>,
+    pub(super) gate: Arc<Mutex<()>>,
 }
 
 impl Write for Sink {
@@ -26,11 +26,11 @@ impl Write for Sink {
 }
 
 impl Sink {
-    fn tracer(&self) -> Tracer {
+    pub(super) fn tracer(&self) -> Tracer {
         Tracer::to_writer(self.clone(), ProcessId::new("P1").unwrap(), Service::Other).unwrap()
     }
 
-    fn records(&self) -> Vec<Record<'static>> {
+    pub(super) fn records(&self) -> Vec<Record<'static>> {
         Reader::new(&self.text.lock().unwrap()[..])
             .map(Result::unwrap)
             .collect()

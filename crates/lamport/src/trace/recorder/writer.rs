@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use super::lanes::{Collector, Lanes, Wants};
 use super::queue::Queue;
 use crate::trace::event::{Event, Record, Summary};
 use crate::trace::limits::LINGER;
@@ -21,6 +22,8 @@ pub(super) struct Recorder {
 
 struct Shared {
     queue: Mutex<Queue>,
+    /// What is recorded beside the queue.
+    lanes: Mutex<Vec<Arc<Lanes>>>,
     /// Wakes the writer.
     work: Condvar,
 }
@@ -31,6 +34,7 @@ impl Recorder {
         let numbers = Numbers::default();
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::new(numbers.clone())),
+            lanes: Mutex::default(),
             work: Condvar::new(),
         });
         let writer = std::thread::Builder::new().name("trace".to_owned()).spawn({
@@ -55,8 +59,33 @@ impl Recorder {
         Shortener::new(self.numbers.clone())
     }
 
+    /// Lanes for a process that records here.
+    pub(super) fn add_lanes(&self) -> Arc<Lanes> {
+        let lanes = Arc::new(Lanes::new(|| self.add_shortener()));
+        let mut all = self.shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(lanes.clone());
+        lanes
+    }
+
+    /// Sees to it that a lane gets what it wants.
+    #[inline]
+    pub(super) fn collect_for(&self, wants: Wants) {
+        if wants != Wants::Nothing {
+            self.lock().lanes_want(wants);
+            self.shared.work.notify_one();
+        }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.shared.lock()
+    }
+
+    /// Events told so far, and those of them that were dropped.
+    pub(super) fn summary(&self) -> Summary {
+        let mut all = self.lock().summary;
+        let lanes = self.shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().for_each(|lanes| all += lanes.summary());
+        all
     }
 
     /// Adds an event to the queue that the caller holds, and lets go of it.
@@ -111,6 +140,8 @@ impl Shared {
 
     /// The writer's thread: takes what there is, writes it, until the trace is closed and empty.
     fn write_out(&self, mut sink: impl Write) {
+        let mut collector = Collector::default();
+        let mut collected = Vec::new();
         loop {
             let mut queue = self.lock();
             while queue.is_empty() && !queue.closing {
@@ -124,10 +155,17 @@ impl Shared {
                 .0;
             let last = queue.closing;
             let batch = queue.take();
-            let summary = queue.summary;
+            let mut summary = queue.summary;
             drop(queue);
+            collected.clear();
+            for lanes in &*self.lanes.lock().unwrap_or_else(PoisonError::into_inner) {
+                summary += lanes.collect(&mut collector, &mut collected, last);
+            }
 
-            let mut outcome = batch.iter().try_for_each(|chunk| sink.write_all(chunk));
+            let mut outcome = batch
+                .iter()
+                .chain([&collected])
+                .try_for_each(|chunk| sink.write_all(chunk));
             if last && outcome.is_ok() {
                 let mut end = Vec::new();
                 Record::Closed(summary).write(&mut end);
@@ -138,6 +176,11 @@ impl Shared {
             queue.written(batch);
             if let Err(error) = outcome {
                 queue.fail(error);
+                drop(queue);
+                // What is in the lanes and what is told them from now on is lost, too.
+                for lanes in &*self.lanes.lock().unwrap_or_else(PoisonError::into_inner) {
+                    lanes.collect(&mut collector, &mut collected, true);
+                }
                 return;
             }
             if last {
