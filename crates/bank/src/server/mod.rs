@@ -297,7 +297,7 @@ impl Server {
         let shared = Arc::new(Shared {
             clock: Clock::starting_at(bank.lamport(), LEAP_MAX_DEFAULT),
             pins: Pins::new(guard, pin_cost, settings.hashes_waiting),
-            tracer: settings.tracer,
+            tracer: settings.tracer.shared(),
             clients: Default::default(),
             bank,
         });

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use lamport::Clock;
 use lamport::trace::facts::{self, Fact, fact};
-use lamport::trace::{Event, Tracer};
+use lamport::trace::{Event, SharedTracer};
 
 use super::pins::Pins;
 use crate::account::AccountId;
@@ -17,16 +17,16 @@ pub(super) struct Shared {
     pub(super) bank: Bank,
     pub(super) clock: Clock,
     pub(super) pins: Pins,
-    pub(super) tracer: Tracer,
+    pub(super) tracer: SharedTracer,
     /// Numbers the connections: who is served first where Lamport times are equal.
     pub(super) clients: AtomicU64,
 }
 
 impl Shared {
     /// Stamps the reply that tells of an entry, and records what it did.
-    pub(super) fn send_entry(&self, entry: &Entry) -> u64 {
+    pub(super) fn send_entry(&self, client: u64, entry: &Entry) -> u64 {
         if !self.tracer.is_on() {
-            return self.send("", &[]);
+            return self.send(client, "", &[]);
         }
         let amount = entry.amount.map_or(0, |amount| amount.minor());
         let (debit, credit) = (entry.debit.text(), entry.credit.text());
@@ -43,13 +43,19 @@ impl Shared {
             of(&*debit, -amount, entry.debit_after),
             of(&*credit, amount, entry.credit_after),
         ];
-        self.send("reply", legs.as_flattened())
+        self.send(client, "reply", legs.as_flattened())
     }
 
     /// Stamps a reply that tells what an account holds, and records it.
-    pub(super) fn send_holding(&self, account: AccountId, held: Holding, more: &[Fact<'_>]) -> u64 {
+    pub(super) fn send_holding(
+        &self,
+        client: u64,
+        account: AccountId,
+        held: Holding,
+        more: &[Fact<'_>],
+    ) -> u64 {
         if !self.tracer.is_on() {
-            return self.send("", &[]);
+            return self.send(client, "", &[]);
         }
         let account = account.text();
         let mut told = vec![
@@ -60,14 +66,14 @@ impl Shared {
             told.push(fact(facts::ENTRY, held.entry as i64));
             told.extend_from_slice(more);
         }
-        self.send("reply", &told)
+        self.send(client, "reply", &told)
     }
 
-    /// Ticks the clock for a send and records it.
-    pub(super) fn send(&self, label: &str, told: &[Fact<'_>]) -> u64 {
+    /// Ticks the clock for a send to a client and records it.
+    pub(super) fn send(&self, client: u64, label: &str, told: &[Fact<'_>]) -> u64 {
         let stamped = self
             .tracer
-            .stamped(|| self.clock.tick(), &Event::send(label, told));
+            .stamped(client, || self.clock.tick(), &Event::send(label, told));
         // A clock at its end can only stay there; clients refuse what it stamps.
         stamped.unwrap_or(lamport::TIME_MAX)
     }

@@ -128,6 +128,7 @@ impl Session {
             number: self.requests,
         };
         let received = shared.tracer.stamped(
+            self.client,
             || shared.clock.receive(stamp),
             &Event::receive(request.name(), message, &[]),
         );
@@ -194,9 +195,11 @@ impl Session {
             };
             let event = Event::receive("refused", message, &[]);
             // A stamp that leaps moves nothing; the refusal says what came first.
-            let _ = shared.tracer.stamped(|| shared.clock.receive(stamp), &event);
+            let _ = shared
+                .tracer
+                .stamped(self.client, || shared.clock.receive(stamp), &event);
         }
-        let lamport = shared.send("error", &[]);
+        let lamport = shared.send(self.client, "error", &[]);
         self.told = lamport;
         match self.connection.write_while(shared.bank.may_send(lamport)).await? {
             Ok(()) => Ok(self.connection.refuse(lamport, &refusal)),
@@ -212,7 +215,7 @@ impl Session {
 
     /// Adds an answer with a stamp of its own.
     fn answer(&mut self, id: u64, body: Promise<Body>) {
-        let lamport = self.shared.send("reply", &[]);
+        let lamport = self.shared.send(self.client, "reply", &[]);
         self.push(id, lamport, body);
     }
 
