@@ -136,7 +136,14 @@ fn dependencies_point_down() {
             );
         }
     };
-    may_not("lamport", &["proto", "chat", "bank", "multicast"]);
+    may_not(
+        "lamport",
+        &["flat-combining", "proto", "chat", "bank", "multicast"],
+    );
+    may_not(
+        "flat-combining",
+        &["lamport", "proto", "chat", "bank", "multicast"],
+    );
     may_not("proto", &SERVICES);
     for service in SERVICES {
         may_not(
