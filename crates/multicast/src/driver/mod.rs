@@ -9,7 +9,6 @@
 //!
 //! One link task and one outbox per member: a slow member holds nobody else up. Nothing waits while it holds the lock.
 
-pub(crate) mod arrivals;
 pub(crate) mod engine;
 pub(crate) mod handshake;
 pub(crate) mod identity;

@@ -3,41 +3,38 @@
 //! Whoever has something for the engine, a link a batch of frames, the application its messages, does the work itself:
 //! takes the lock, lets the core decide, and writes what is to be sent after letting go of the lock. So a message wakes no other
 //! task between the application and the socket, nor between the socket and the application's inbox. A link that finds the lock
-//! taken does not wait for it: it [leaves its frames](Arrivals) to whoever has it, who looks for them again after letting go.
+//! taken does not wait for it: it [leaves its frames](flat_combining) to whoever has it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
+
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
+use flat_combining::{Combiner, Combining, Gone, Hold};
 use proto::net::Outbox;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::arrivals::Arrivals;
-use super::engine::{Engine, Taken};
+use super::engine::{Batch, Engine, Taken};
 use super::inbox::{Given, Inbox};
 use crate::client::Status;
 use crate::core::frame::Frame;
 use crate::durable::journal::JournalError;
 use crate::group::{Event, SendError, Sent};
-use crate::limits::STORING_MAX;
+use crate::limits::{COMBINING_ROUNDS_MAX, STORING_MAX};
 use crate::members::Member;
 
 /// A running member.
 pub(crate) struct Node {
-    /// Held for one batch, never across an await.
-    engine: Mutex<Engine>,
-    arrivals: Arrivals,
-    /// How many wait for the engine. They go before the links: the next of them takes along what those leave.
-    waiting: AtomicUsize,
+    /// Held for one batch of each link and what the holder has to do itself, never across an await.
+    engine: Combining<Engine, Batch>,
     durable: bool,
     inbox: Inbox,
     /// Whose turn it is to send: those who wait do so in the order of their coming, and messages of one call stay together.
     turn: tokio::sync::Mutex<()>,
     /// The group takes messages again.
     open: Notify,
-    /// The next deadline has come nearer.
-    sooner: Notify,
+    /// Calls the task that keeps the time: the next deadline has come nearer, or frames wait for somebody to take them.
+    timekeeper: Notify,
     /// How far a durable member's batches are stored.
     stored: watch::Sender<Stored>,
     /// Why nothing more can be stored.
@@ -72,15 +69,14 @@ impl Node {
     }
 
     fn new(engine: Engine) -> Self {
+        let members = engine.members();
         Self {
             durable: engine.is_durable(),
-            arrivals: Arrivals::new(engine.members()),
-            waiting: AtomicUsize::new(0),
-            engine: Mutex::new(engine),
+            engine: Combining::new(engine, members, COMBINING_ROUNDS_MAX),
             inbox: Inbox::default(),
             turn: tokio::sync::Mutex::default(),
             open: Notify::new(),
-            sooner: Notify::new(),
+            timekeeper: Notify::new(),
             stored: watch::Sender::default(),
             failure: OnceLock::new(),
         }
@@ -111,12 +107,19 @@ impl Node {
 
     /// Takes what arrived on a link, all of it, or leaves it to whoever is at the engine. False when this member has left.
     pub(crate) fn frames(&self, member: Member, session: u64, frames: &mut Vec<Frame>) -> bool {
-        if self.arrivals.put(member, session, frames) {
-            return self.take_arrivals();
-        }
-        // What it left before goes first.
-        self.with(|engine| engine.frames(member, session, frames))
-            .is_some()
+        let mut batch = Batch {
+            session,
+            frames: std::mem::take(frames),
+        };
+        let live = match self.engine.publish(self, member.index(), &mut batch) {
+            // What it left before goes first.
+            Ok(false) => self
+                .with(|engine| engine.take_batch(member, &mut batch))
+                .is_some(),
+            published => self.unless_gone(published).is_some(),
+        };
+        *frames = batch.frames;
+        live
     }
 
     /// Waits while the application does not take what it is told, or the disk does not keep up.
@@ -224,20 +227,22 @@ impl Node {
         while let Some(deadline) = self.with(|_| ()).and_then(|()| self.await_deadline()) {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => {}
-                () = self.sooner.notified() => {}
+                () = self.timekeeper.notified() => {}
             }
+            // Links may leave more and more for it.
+            tokio::task::yield_now().await;
         }
     }
 
     /// Leaves: the links write what they have and end, and nothing more is told.
     pub(crate) fn leave(&self) {
-        let store = self.engine.lock().map(|mut engine| engine.leave());
+        let store = self.look(Engine::leave);
         // Its thread may want the lock before it ends.
         drop(store);
         self.stored.send_modify(|stored| stored.over = true);
         self.inbox.abandon();
         self.open.notify_one();
-        self.sooner.notify_one();
+        self.timekeeper.notify_one();
     }
 
     fn await_deadline(&self) -> Option<tokio::time::Instant> {
@@ -246,46 +251,33 @@ impl Node {
 
     /// Looks at the engine, even of a member that has left. `None` if it died of a panic.
     fn look<R>(&self, look: impl FnOnce(&mut Engine) -> R) -> Option<R> {
-        let seen = look(&mut *self.engine.lock().ok()?);
-        self.take_arrivals();
-        Some(seen)
+        self.unless_gone(self.engine.look(self, look))
     }
 
     /// Does `work` on the engine and all that follows from it. `None` when this member has left, or died of a panic.
     fn with<R>(&self, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let engine = self.engine.lock();
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        let done = match engine {
-            Ok(engine) => self.work(engine, work)?,
-            Err(_) => return self.died(),
-        };
-        self.take_arrivals();
-        Some(done)
+        self.unless_gone(self.engine.with(self, work))
     }
 
-    /// Gives the engine the frames that were left for it, unless somebody is at it, who looks for them after letting go, or waits for
-    /// it, who takes them along. False when this member has left.
-    fn take_arrivals(&self) -> bool {
-        while self.waiting.load(Ordering::Relaxed) == 0 && !self.arrivals.is_empty() {
-            let done = match self.engine.try_lock() {
-                Ok(engine) => self.work(engine, |_| ()),
-                Err(TryLockError::WouldBlock) => return true,
-                Err(TryLockError::Poisoned(_)) => self.died(),
-            };
-            if done.is_none() {
-                return false;
-            }
+    /// What a panic left behind is not to be trusted; the application hears that nothing more comes.
+    fn unless_gone<R>(&self, done: Result<R, Gone>) -> Option<R> {
+        if matches!(done, Err(Gone::Poisoned)) {
+            self.inbox.close();
         }
-        true
+        done.ok()
     }
+}
 
-    /// Does `work`, after what was left for the engine, lets go of it, and does what follows.
-    fn work<R>(&self, mut engine: MutexGuard<'_, Engine>, work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
+impl Combiner<Engine, Batch> for Node {
+    fn combine<R>(
+        &self,
+        mut engine: Hold<'_, Engine, Batch>,
+        work: impl FnOnce(&mut Engine) -> R,
+    ) -> Option<R> {
         if engine.has_left() {
             return None;
         }
-        engine.take_arrivals(&self.arrivals);
+        engine.take_published(|engine, place, batch| engine.take_batch(Member::new(place), batch));
         let done = work(&mut engine);
         let afterwards = engine.finish(&self.inbox);
         drop(engine);
@@ -299,14 +291,16 @@ impl Node {
             self.open.notify_one();
         }
         if afterwards.sooner {
-            self.sooner.notify_one();
+            self.timekeeper.notify_one();
         }
         Some(done)
     }
 
-    /// What the panic left behind is not to be trusted; the application hears that nothing more comes.
-    fn died<R>(&self) -> Option<R> {
-        self.inbox.close();
-        None
+    /// A thread of a link, of the application or of the journal has its own work to do.
+    fn hand_over(&self) {
+        self.timekeeper.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

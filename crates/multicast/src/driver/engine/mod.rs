@@ -5,11 +5,10 @@
 //! one piece.
 
 mod act;
+mod links;
 mod report;
 mod store;
 mod traced;
-
-pub(crate) use store::Store;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,23 +17,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lamport::ProcessId;
 use lamport::trace::{BatchTracer, Tracer};
-use proto::Code;
-use proto::net::Outbox;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::arrivals::Arrivals;
+pub(crate) use self::links::Batch;
+use self::links::Link;
+pub(crate) use self::store::Store;
 use super::handshake::order_word;
 use super::inbox::Inbox;
 use super::node::Afterwards;
-use super::{refusal, wire};
+use super::wire;
 use crate::client::Frames;
 use crate::core::frame::Frame;
 use crate::core::{Input, Order, Output, Peer};
 use crate::group::{Delivery, Event, Sent};
 use crate::group_file::Members;
 use crate::limits::LOCAL_BATCH_MAX;
-use crate::members::{Member, MemberSet};
+use crate::members::MemberSet;
 use crate::record;
 
 /// How much the core took of the application's messages.
@@ -48,15 +46,6 @@ pub(super) enum Taken {
     Closed,
     /// One was refused for good.
     Refused,
-}
-
-struct Link {
-    session: u64,
-    outbox: Outbox,
-    /// The code of the last refusal that was answered on it.
-    refused: Option<Code>,
-    /// Dropped when the link is to end.
-    _hold: oneshot::Sender<()>,
 }
 
 /// One member: its state machine, its links, and what it has to say.
@@ -87,8 +76,6 @@ pub(crate) struct Engine {
     blocked: bool,
     /// The deadline that is waited for, if one is.
     awaited: Option<u64>,
-    /// Room for frames that links left.
-    arrived: Vec<Frame>,
     outputs: Vec<Output>,
     events: Vec<Event>,
     writer: wire::Writer,
@@ -127,7 +114,6 @@ impl Engine {
             taken: 0,
             blocked: false,
             awaited: None,
-            arrived: Vec::new(),
             outputs: Vec::new(),
             events: Vec::new(),
             writer: wire::Writer::default(),
@@ -148,77 +134,6 @@ impl Engine {
     pub(crate) fn tell_sends(mut self, tell_sends: bool) -> Self {
         self.tell_sends = tell_sends;
         self
-    }
-
-    pub(super) fn link_up(
-        &mut self,
-        member: Member,
-        session: u64,
-        incarnation: u64,
-        outbox: Outbox,
-        hold: oneshot::Sender<()>,
-    ) {
-        let place = member.index();
-        let now = self.now();
-        if self.links[place].take().is_some() {
-            self.step(now, Input::LinkDown(member));
-        }
-        self.links[place] = Some(Link {
-            session,
-            outbox,
-            refused: None,
-            _hold: hold,
-        });
-        self.heard[place] = Some(Instant::now());
-        self.not_linked[place] = None;
-        self.incarnations[place] = incarnation;
-        self.step(now, Input::LinkUp(member));
-    }
-
-    pub(super) fn link_down(&mut self, member: Member, session: u64) {
-        if self.is_current(member, session) {
-            self.links[member.index()] = None;
-            self.step(self.now(), Input::LinkDown(member));
-        }
-    }
-
-    /// Takes the frames that links left for it.
-    pub(super) fn take_arrivals(&mut self, arrivals: &Arrivals) {
-        let mut frames = std::mem::take(&mut self.arrived);
-        while let Some((member, session)) = arrivals.take(&mut frames) {
-            self.frames(member, session, &mut frames);
-        }
-        self.arrived = frames;
-    }
-
-    /// Takes all of `frames`, unless another link has taken the place of this one.
-    pub(super) fn frames(&mut self, member: Member, session: u64, frames: &mut Vec<Frame>) {
-        if !self.is_current(member, session) {
-            return frames.clear();
-        }
-        self.heard[member.index()] = Some(Instant::now());
-        let (now, at) = (self.now(), wall_ms());
-        for frame in frames.drain(..) {
-            if matches!(frame, Frame::Data(_)) {
-                self.frames.payload_received += 1;
-            } else {
-                self.frames.control_received += 1;
-            }
-            self.peer
-                .step(now, Input::Frame(member, frame), &mut self.outputs);
-            // A frame that is refused does nothing else; its refusal comes last.
-            if let Some(Output::Refused(refusal)) =
-                self.outputs.pop_if(|last| matches!(last, Output::Refused(_)))
-            {
-                self.refuse(member, &refusal::told(&refusal, &self.members));
-            }
-            self.act(at);
-        }
-    }
-
-    /// A link to a member was not made, because one of the two refused.
-    pub(super) fn not_linked(&mut self, member: Member, why: String) {
-        self.not_linked[member.index()] = Some(why);
     }
 
     /// Gives the core what it takes of the application's messages, from the front.
@@ -321,12 +236,6 @@ impl Engine {
 
     pub(super) fn has_left(&self) -> bool {
         self.left
-    }
-
-    fn is_current(&self, member: Member, session: u64) -> bool {
-        self.links[member.index()]
-            .as_ref()
-            .is_some_and(|link| link.session == session)
     }
 
     fn now(&self) -> u64 {
