@@ -1,9 +1,13 @@
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use super::*;
 use crate::core::frame::Promise;
 use crate::core::{Order, Peer, Settings};
 use crate::driver::recall::Recall;
 use crate::group::GroupSettings;
 use crate::group_file::Members;
+use crate::limits::{INBOX_EVENTS_MAX, LOCAL_BATCH_MAX};
 
 /// The first member of a group, linked with nobody.
 fn node(settings: &GroupSettings) -> Arc<Node> {
@@ -19,6 +23,13 @@ fn node(settings: &GroupSettings) -> Arc<Node> {
 
 fn settings() -> GroupSettings {
     GroupSettings::new("P1".parse().unwrap(), Members::builtin()).order(Order::Fifo)
+}
+
+/// Whether `future` is done at the first look.
+fn is_ready(future: impl Future) -> bool {
+    pin!(future)
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_ready()
 }
 
 /// One that takes nothing of what links leave.
@@ -63,4 +74,28 @@ async fn what_is_handed_over_is_taken_before_the_next_deadline() {
     }
     node.leave();
     clock.await.unwrap();
+}
+
+/// What a durable member tells is safe for the group as soon as it is stored, so that nothing else holds senders and links back.
+#[tokio::test]
+async fn who_sends_to_a_durable_member_waits_until_its_application_takes_what_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(&settings().data(directory.path().to_owned()).durable(true));
+    let batch = || VecDeque::from(vec![Bytes::from_static(b"x"); LOCAL_BATCH_MAX]);
+    for sent in (0..INBOX_EVENTS_MAX).step_by(LOCAL_BATCH_MAX) {
+        assert!(is_ready(node.room()), "{sent} events leave room");
+        // Once they are sent they are stored and told.
+        assert_eq!(node.send(batch()).await.unwrap().len(), LOCAL_BATCH_MAX);
+    }
+    assert!(!is_ready(node.room()));
+    {
+        let mut send = pin!(node.send(batch()));
+        assert!(is_ready(futures::future::poll_immediate(&mut send)));
+        assert_eq!(node.status().unwrap().sent, Some(INBOX_EVENTS_MAX as u64));
+        let mut events = Vec::new();
+        assert!(node.take(&mut events).await);
+        assert_eq!(events.len(), INBOX_EVENTS_MAX);
+        assert_eq!(send.await.unwrap().len(), LOCAL_BATCH_MAX);
+    }
+    node.leave();
 }
