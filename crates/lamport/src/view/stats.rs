@@ -58,6 +58,8 @@ impl Stats {
         let mut stats = Self::default();
         let mut processes: BTreeMap<String, ProcessStats> = BTreeMap::new();
         let mut sent: HashMap<String, u64> = HashMap::new();
+        // Receives that are read before their send, as happens where several processes share a file.
+        let mut early: Vec<(String, u64)> = Vec::new();
         let outcome = merge.for_each(|_, record| {
             let event = match record {
                 Record::Event(event) => event,
@@ -85,16 +87,20 @@ impl Stats {
                 (Kind::Send, Some(message)) => {
                     sent.insert(message.into_owned(), event.at_us);
                 }
-                (Kind::Receive, Some(message)) => {
-                    if let Some(at) = sent.get(&*message) {
-                        stats.latency.add(*at, event.at_us);
-                    }
-                }
+                (Kind::Receive, Some(message)) => match sent.get(&*message) {
+                    Some(at) => stats.latency.add(*at, event.at_us),
+                    None => early.push((message.into_owned(), event.at_us)),
+                },
                 _ => {}
             }
             Ok(())
         })?;
         let Ok(()) = outcome;
+        for (message, received_us) in early {
+            if let Some(sent_us) = sent.get(&message) {
+                stats.latency.add(*sent_us, received_us);
+            }
+        }
         stats.labels = shown(stats.labels);
         stats.processes = shown(processes).into_iter().collect();
         stats
@@ -169,6 +175,22 @@ mod tests {
         for us in (0..2000).chain([12_345, 1_000_000, 86_400_000_000]) {
             let shown = Latency::value(Latency::bucket(us));
             assert!(shown <= us && us - shown <= us / 16, "{us} is shown as {shown}");
+        }
+    }
+
+    #[test]
+    fn a_receive_counts_wherever_its_send_stands() {
+        let event = |process: &str, kind: &str, at_us: u64| {
+            format!(
+                r#"{{"process":"{process}","lamport":{at_us},"kind":"{kind}","message":"a@1","at_us":{at_us}}}"#
+            )
+        };
+        let (send, receive) = (event("a", "send", 10), event("b", "receive", 25));
+        for text in [format!("{send}\n{receive}\n"), format!("{receive}\n{send}\n")] {
+            let mut merge = Merge::new();
+            merge.add("trace", text.as_bytes()).unwrap();
+            let latency = Stats::read(&mut merge).unwrap().latency;
+            assert_eq!((latency.count, latency.quantile_us(1.0)), (1, Some(15)), "{text}");
         }
     }
 }
