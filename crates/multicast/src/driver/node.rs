@@ -3,10 +3,12 @@
 //! Whoever has something for the engine, a link a batch of frames, the application its messages, does the work itself:
 //! takes the lock, lets the core decide, and writes what is to be sent after letting go of the lock. So a message wakes no other
 //! task between the application and the socket, nor between the socket and the application's inbox. A link that finds the lock
-//! taken does not wait for it: it [leaves its frames](flat_combining) to whoever has it.
+//! taken [leaves its frames](flat_combining) to whoever has it, and reads on; it waits for the lock only when it comes with
+//! more while those are still there.
 
 use std::collections::VecDeque;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
@@ -35,7 +37,9 @@ pub(crate) struct Node {
     open: Notify,
     /// Calls the task that keeps the time: the next deadline has come nearer, or frames wait for somebody to take them.
     timekeeper: Notify,
-    /// How far a durable member's batches are stored.
+    /// The ticket of the last batch that a durable member gave to its journal: who asks need not wait for the engine.
+    ticket: AtomicU64,
+    /// How far its batches are stored.
     stored: watch::Sender<Stored>,
     /// Why nothing more can be stored.
     failure: OnceLock<JournalError>,
@@ -77,6 +81,7 @@ impl Node {
             turn: tokio::sync::Mutex::default(),
             open: Notify::new(),
             timekeeper: Notify::new(),
+            ticket: AtomicU64::new(0),
             stored: watch::Sender::default(),
             failure: OnceLock::new(),
         }
@@ -128,12 +133,9 @@ impl Node {
         if !self.durable {
             return;
         }
-        let mut stored = self.stored.subscribe();
-        while self.ticket() > stored.borrow_and_update().ticket + STORING_MAX {
-            if stored.borrow().over || stored.changed().await.is_err() {
-                return;
-            }
-        }
+        let keeps_up = |stored: &Stored| stored.over || self.ticket() <= stored.ticket + STORING_MAX;
+        // The node has the sender.
+        let _ = self.stored.subscribe().wait_for(keeps_up).await;
     }
 
     /// Sends messages in order, and waits as long as the group takes none.
@@ -213,8 +215,9 @@ impl Node {
         self.failure.get()
     }
 
+    /// At least the ticket of whatever this thread, or one that it heard from, had the engine do.
     fn ticket(&self) -> u64 {
-        self.look(|engine| engine.ticket()).unwrap_or(0)
+        self.ticket.load(Ordering::Relaxed)
     }
 
     /// How the member is; `None` once it has left.
@@ -280,6 +283,7 @@ impl Combiner<Engine, Batch> for Node {
         engine.take_published(|engine, place, batch| engine.take_batch(Member::new(place), batch));
         let done = work(&mut engine);
         let afterwards = engine.finish(&self.inbox);
+        self.ticket.store(engine.ticket(), Ordering::Relaxed);
         drop(engine);
         for outbox in afterwards.written {
             outbox.deliver();

@@ -1,5 +1,6 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use super::*;
 use crate::core::frame::Promise;
@@ -74,6 +75,26 @@ async fn what_is_handed_over_is_taken_before_the_next_deadline() {
     }
     node.leave();
     clock.await.unwrap();
+}
+
+#[test]
+fn a_link_of_a_durable_member_does_not_wait_for_the_engine() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(&settings().data(directory.path().to_owned()).durable(true));
+    std::thread::scope(|threads| {
+        let (leave, left) = std::sync::mpsc::channel();
+        let (node, idle) = (&node, &Idle(&node));
+        let seen = node.engine.look(idle, |_| {
+            threads.spawn(move || {
+                assert!(node.frames(Member::new(1), 1, &mut Vec::new()));
+                leave.send(is_ready(node.room()))
+            });
+            // Longer than anything takes; a link that waits for the engine would do so for ever.
+            left.recv_timeout(Duration::from_secs(20))
+        });
+        assert_eq!(seen, Ok(Ok(true)));
+    });
+    node.leave();
 }
 
 /// What a durable member tells is safe for the group as soon as it is stored, so that nothing else holds senders and links back.
