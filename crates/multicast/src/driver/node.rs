@@ -27,7 +27,7 @@ use crate::members::Member;
 
 /// A running member.
 pub(crate) struct Node {
-    /// Held for one batch of each link and what the holder has to do itself, never across an await.
+    /// Held for one batch of every link at most, and one of what its holder comes with; never across an await.
     engine: Combining<Engine, Batch>,
     durable: bool,
     inbox: Inbox,
