@@ -119,8 +119,8 @@ pub const COMBINING_ROUNDS_MAX: usize = 4;
 /// A journal is written anew when it is longer than this, in bytes, and twice as long as when it was begun.
 pub const JOURNAL_BYTES_MIN: usize = 64 * 1024 * 1024;
 
-/// Bytes of records after which a journal written anew begins another frame.
-pub const JOURNAL_FRAME_BYTES: usize = 1024 * 1024;
+/// Bytes of records after which a journal written anew begins another block.
+pub const JOURNAL_BLOCK_BYTES: usize = 1024 * 1024;
 
 /// Batches that wait for the disk. Beyond it the member takes no more frames and no messages.
 pub const STORING_MAX: u64 = 256;

@@ -1,18 +1,18 @@
-//! The file: records in frames, one frame for each write, synced before the next one begins.
+//! The file: records in blocks, one block for each write, synced before the next one begins.
 //!
 //! ```text
 //! byte  0  mark      "ajf1"
 //! byte  4  length    of the payload, u32
-//! byte  8  number    of the frame in its file, from 0, u64
-//! byte 16  checksum  CRC-32C of number and payload, begun with the file's salt (0 for the first frame), u32
+//! byte  8  number    of the block in its file, from 0, u64
+//! byte 16  checksum  CRC-32C of number and payload, begun with the file's salt (0 for the first block), u32
 //! byte 20  payload
 //! ```
 //!
-//! All little-endian. The first frame says in JSON whose journal it is, and the salt; the others hold [records](super::record). The
-//! salt keeps what somebody wrote into a message from passing for a frame.
+//! All little-endian. The first block says in JSON whose journal it is, and the salt; the others hold [records](super::record). The
+//! salt keeps what somebody wrote into a message from passing for a block.
 //!
-//! A crash in the middle of a write leaves a last frame that is not whole. Nobody was told anything that rests on it, so it is cut
-//! off. A frame that is not whole and has a whole one after it was synced once: that file is damaged, and refused.
+//! A crash in the middle of a write leaves a last block that is not whole. Nobody was told anything that rests on it, so it is cut
+//! off. A block that is not whole and has a whole one after it was synced once: that file is damaged, and refused.
 //!
 //! A start, and a file that has grown too large, write what the records amount to into a new file and put it in the place of the
 //! old one in one step.
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::Book;
 use super::record::Record;
-use crate::limits::{JOURNAL_BYTES_MIN, JOURNAL_FRAME_BYTES};
+use crate::limits::{JOURNAL_BLOCK_BYTES, JOURNAL_BYTES_MIN};
 
 const MARK: [u8; 4] = *b"ajf1";
 const HEAD: usize = 20;
@@ -145,11 +145,11 @@ impl Journal {
     pub(crate) fn append(&mut self, records: Vec<Record>) -> Result<(), JournalError> {
         let mut payload = Vec::new();
         records.iter().for_each(|record| record.write(&mut payload));
-        let frame = frame(self.salt, self.number, &payload);
-        let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
+        let block = block(self.salt, self.number, &payload);
+        let written = self.file.write_all(&block).and_then(|()| self.file.sync_data());
         written.map_err(|error| self.failed(error))?;
         self.number += 1;
-        self.bytes += frame.len();
+        self.bytes += block.len();
         records.into_iter().for_each(|record| self.book.apply(record));
         if self.bytes > JOURNAL_BYTES_MIN.max(2 * self.bytes_begun) {
             let begun = begin(&self.path, &self.owner, &self.book).map_err(|error| self.failed(error))?;
@@ -167,7 +167,7 @@ impl Journal {
     }
 }
 
-/// Puts a new file with what `book` says in the place of `path`: the file, its salt, the next frame's number, its length.
+/// Puts a new file with what `book` says in the place of `path`: the file, its salt, the next block's number, its length.
 fn begin(path: &Path, owner: &Owner, book: &Book) -> io::Result<(File, u32, u64, usize)> {
     let salt = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
     let head = Head {
@@ -184,16 +184,16 @@ fn begin(path: &Path, owner: &Owner, book: &Book) -> io::Result<(File, u32, u64,
         .truncate(true)
         .open(&new)?;
     let mut write = |salt, payload: &[u8]| {
-        let frame = frame(salt, number, payload);
+        let block = block(salt, number, payload);
         number += 1;
-        bytes += frame.len();
-        file.write_all(&frame)
+        bytes += block.len();
+        file.write_all(&block)
     };
     write(0, &serde_json::to_vec(&head)?)?;
     let mut payload = Vec::new();
     for record in book.records() {
         record.write(&mut payload);
-        if payload.len() > JOURNAL_FRAME_BYTES {
+        if payload.len() > JOURNAL_BLOCK_BYTES {
             write(salt, &payload)?;
             payload.clear();
         }
@@ -206,22 +206,22 @@ fn begin(path: &Path, owner: &Owner, book: &Book) -> io::Result<(File, u32, u64,
     Ok((file, salt, number, bytes))
 }
 
-fn frame(salt: u32, number: u64, payload: &[u8]) -> Vec<u8> {
+fn block(salt: u32, number: u64, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("what waits for the disk is bounded");
-    let mut frame = Vec::with_capacity(HEAD + payload.len());
-    frame.extend_from_slice(&MARK);
-    frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(&number.to_le_bytes());
-    frame.extend_from_slice(&checksum(salt, number, payload).to_le_bytes());
-    frame.extend_from_slice(payload);
-    frame
+    let mut block = Vec::with_capacity(HEAD + payload.len());
+    block.extend_from_slice(&MARK);
+    block.extend_from_slice(&length.to_le_bytes());
+    block.extend_from_slice(&number.to_le_bytes());
+    block.extend_from_slice(&checksum(salt, number, payload).to_le_bytes());
+    block.extend_from_slice(payload);
+    block
 }
 
 fn checksum(salt: u32, number: u64, payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(salt, &number.to_le_bytes()), payload)
 }
 
-/// The number and the payload of a whole frame at the front of `bytes`.
+/// The number and the payload of a whole block at the front of `bytes`.
 fn whole(salt: u32, bytes: &Bytes) -> Option<(u64, Bytes)> {
     let head = bytes.get(..HEAD)?;
     let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
@@ -232,7 +232,7 @@ fn whole(salt: u32, bytes: &Bytes) -> Option<(u64, Bytes)> {
         .then(|| (number, bytes.slice(HEAD..end)))
 }
 
-/// What a file's records amount to, and where its last frame is not whole.
+/// What a file's records amount to, and where its last block is not whole.
 fn read(path: &Path, bytes: Bytes, owner: &Owner) -> Result<(Book, Option<usize>), JournalError> {
     let damaged = |at| JournalError::Damaged {
         path: path.to_owned(),
@@ -290,7 +290,7 @@ mod tests {
         Journal::open(directory, owner()).unwrap()
     }
 
-    /// A journal with every sample record in a frame of its own, and what it amounts to after each.
+    /// A journal with every sample record in a block of its own, and what it amounts to after each.
     fn written(directory: &Path) -> Vec<(usize, Book)> {
         let (mut journal, _) = open(directory);
         let mut books = vec![(journal.bytes, journal.book().clone())];
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_anywhere_amounts_to_all_whole_frames_before() {
+    fn a_file_cut_anywhere_amounts_to_all_whole_blocks_before() {
         let directory = tempfile::tempdir().unwrap();
         let books = written(directory.path());
         let path = directory.path().join("journal");
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_frame_of_which_any_part_was_not_written_is_cut_off() {
+    fn a_last_block_of_which_any_part_was_not_written_is_cut_off() {
         let directory = tempfile::tempdir().unwrap();
         let books = written(directory.path());
         let path = directory.path().join("journal");
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_changed_before_the_last_frame_is_damage() {
+    fn a_byte_changed_before_the_last_block_is_damage() {
         let directory = tempfile::tempdir().unwrap();
         let books = written(directory.path());
         let path = directory.path().join("journal");
