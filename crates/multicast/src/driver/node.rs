@@ -16,7 +16,7 @@ use flat_combining::{Combiner, Combining, Gone, Hold};
 use proto::net::Outbox;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::engine::{Batch, Engine, Taken};
+use super::engine::{Accepted, Batch, Engine};
 use super::inbox::{Given, Inbox};
 use crate::client::Status;
 use crate::core::frame::Frame;
@@ -91,12 +91,12 @@ impl Node {
     pub(crate) fn link_up(
         &self,
         member: Member,
-        session: u64,
+        link_number: u64,
         incarnation: u64,
         outbox: Outbox,
         hold: oneshot::Sender<()>,
     ) -> bool {
-        self.with(|engine| engine.link_up(member, session, incarnation, outbox, hold))
+        self.with(|engine| engine.link_up(member, link_number, incarnation, outbox, hold))
             .is_some()
     }
 
@@ -106,14 +106,14 @@ impl Node {
     }
 
     /// The link is over.
-    pub(crate) fn link_down(&self, member: Member, session: u64) {
-        self.with(|engine| engine.link_down(member, session));
+    pub(crate) fn link_down(&self, member: Member, link_number: u64) {
+        self.with(|engine| engine.link_down(member, link_number));
     }
 
     /// Takes what arrived on a link, all of it, or leaves it to whoever is at the engine. False when this member has left.
-    pub(crate) fn frames(&self, member: Member, session: u64, frames: &mut Vec<Frame>) -> bool {
+    pub(crate) fn frames(&self, member: Member, link_number: u64, frames: &mut Vec<Frame>) -> bool {
         let mut batch = Batch {
-            session,
+            link_number,
             frames: std::mem::take(frames),
         };
         let live = match self.engine.publish(self, member.index(), &mut batch) {
@@ -146,7 +146,7 @@ impl Node {
             self.room().await;
             match self.with(|engine| engine.send(&mut data, &mut sent)) {
                 None => return Err(SendError::Left),
-                Some(Taken::All) => {
+                Some(Accepted::All) => {
                     drop(turn);
                     return if self.all_stored().await {
                         Ok(sent)
@@ -154,9 +154,9 @@ impl Node {
                         Err(SendError::Left)
                     };
                 }
-                Some(Taken::Some) => {}
-                Some(Taken::Closed) => self.open.notified().await,
-                Some(Taken::Refused) => return Err(SendError::Refused),
+                Some(Accepted::Some) => {}
+                Some(Accepted::Closed) => self.open.notified().await,
+                Some(Accepted::Refused) => return Err(SendError::Refused),
             }
         }
     }

@@ -121,7 +121,7 @@ impl Group {
             node: Arc::clone(&node),
             clients: OnceLock::new(),
             shutdown: shutdown.clone(),
-            sessions: AtomicU64::new(1),
+            next_link_number: AtomicU64::new(1),
         });
         let mut limits = settings.limits;
         limits.connection.outbox = link_settings().outbox;

@@ -11,7 +11,7 @@ pub(super) enum Step {
     Arrive {
         from: Member,
         to: Member,
-        session: u64,
+        link_number: u64,
         frame: Frame,
     },
     Broadcast(Member),
@@ -31,7 +31,7 @@ pub(super) enum Step {
     Notice {
         at: Member,
         of: Member,
-        session: u64,
+        link_number: u64,
     },
     Cut(Member, Member),
     Mend(Member, Member),

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use super::Random;
 use crate::members::{Member, MemberSet};
 
-/// One end of a link: which session it is in, if any.
+/// One end of what may be linked: the number of its link, if it has one.
 #[derive(Clone, Copy, Default)]
 struct End {
-    session: Option<u64>,
+    link_number: Option<u64>,
     last_arrival: u64,
     cut: bool,
 }
@@ -19,7 +19,8 @@ struct End {
 pub(super) struct Network {
     /// By (at, of): the end at `at` of the link with `of`.
     ends: BTreeMap<(Member, Member), End>,
-    sessions: u64,
+    /// The number of the latest link.
+    last_link_number: u64,
     loss: u64,
     replay: u64,
     delay_max: u64,
@@ -40,39 +41,39 @@ impl Network {
             .collect();
         Self {
             ends,
-            sessions: 0,
+            last_link_number: 0,
             loss: random.one_of(&[0, 0, 0, 5, 15, 30]),
             replay: random.one_of(&[0, 0, 5, 20, 50]),
             delay_max: random.one_of(&[100, 2_000, 50_000, 300_000]),
         }
     }
 
-    /// The session that `at` believes to have with `of`.
-    pub(super) fn session(&self, at: Member, of: Member) -> Option<u64> {
-        self.ends[&(at, of)].session
+    /// The number of the link that `at` believes to have with `of`.
+    pub(super) fn link_number(&self, at: Member, of: Member) -> Option<u64> {
+        self.ends[&(at, of)].link_number
     }
 
-    /// Whether both ends are in the same session.
+    /// Whether both ends have the same link.
     pub(super) fn is_joined(&self, a: Member, b: Member) -> bool {
-        self.session(a, b).is_some() && self.session(a, b) == self.session(b, a)
+        self.link_number(a, b).is_some() && self.link_number(a, b) == self.link_number(b, a)
     }
 
-    /// A session that no link ever had.
-    pub(super) fn new_session(&mut self) -> u64 {
-        self.sessions += 1;
-        self.sessions
+    /// A number that no link ever had.
+    pub(super) fn new_link_number(&mut self) -> u64 {
+        self.last_link_number += 1;
+        self.last_link_number
     }
 
-    /// Puts one end into a session; true if it was in another one.
-    pub(super) fn enter(&mut self, at: Member, of: Member, session: u64, now: u64) -> bool {
+    /// Gives one end a link; true if it had another one.
+    pub(super) fn enter(&mut self, at: Member, of: Member, link_number: u64, now: u64) -> bool {
         let end = self.end(at, of);
         end.last_arrival = now;
-        end.session.replace(session).is_some()
+        end.link_number.replace(link_number).is_some()
     }
 
-    /// One end has no session any more.
+    /// One end has no link any more.
     pub(super) fn leave(&mut self, at: Member, of: Member) {
-        self.end(at, of).session = None;
+        self.end(at, of).link_number = None;
     }
 
     /// Whether what `from` sends to `to` vanishes.

@@ -82,7 +82,7 @@ impl Engine {
                 self.events.push(Event::Trusted(self.members.id(member).clone()));
             }
             Output::Waiting(members) => {
-                self.waiting = members;
+                self.waits_for = members;
                 let ids = self.ids(members);
                 if ids.is_empty() {
                     tracing::info!("total order goes on");
@@ -166,9 +166,9 @@ impl Engine {
         }
         let sent = to.len() as u64;
         if matches!(frame, Frame::Data(_)) {
-            self.frames.payload_sent += sent;
+            self.frame_counts.payload_sent += sent;
         } else {
-            self.frames.control_sent += sent;
+            self.frame_counts.control_sent += sent;
         }
         self.writer.write(&mut self.lines, frame, &self.members);
     }

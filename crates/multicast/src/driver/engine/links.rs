@@ -12,7 +12,7 @@ use crate::driver::refusal;
 use crate::members::Member;
 
 pub(super) struct Link {
-    session: u64,
+    number: u64,
     pub(super) outbox: Outbox,
     /// The code of the last refusal that was answered on it.
     pub(super) refused: Option<Code>,
@@ -23,7 +23,7 @@ pub(super) struct Link {
 /// Frames that arrived together on one link.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) session: u64,
+    pub(crate) link_number: u64,
     pub(crate) frames: Vec<Frame>,
 }
 
@@ -31,7 +31,7 @@ impl Engine {
     pub(in crate::driver) fn link_up(
         &mut self,
         member: Member,
-        session: u64,
+        link_number: u64,
         incarnation: u64,
         outbox: Outbox,
         hold: oneshot::Sender<()>,
@@ -42,7 +42,7 @@ impl Engine {
             self.step(now, Input::LinkDown(member));
         }
         self.links[place] = Some(Link {
-            session,
+            number: link_number,
             outbox,
             refused: None,
             _hold: hold,
@@ -53,8 +53,8 @@ impl Engine {
         self.step(now, Input::LinkUp(member));
     }
 
-    pub(in crate::driver) fn link_down(&mut self, member: Member, session: u64) {
-        if self.is_current(member, session) {
+    pub(in crate::driver) fn link_down(&mut self, member: Member, link_number: u64) {
+        if self.is_current(member, link_number) {
             self.links[member.index()] = None;
             self.step(self.now(), Input::LinkDown(member));
         }
@@ -62,16 +62,16 @@ impl Engine {
 
     /// Takes all frames of `batch`, unless another link has taken the place of theirs.
     pub(in crate::driver) fn take_batch(&mut self, member: Member, batch: &mut Batch) {
-        if !self.is_current(member, batch.session) {
+        if !self.is_current(member, batch.link_number) {
             return batch.frames.clear();
         }
         self.heard[member.index()] = Some(Instant::now());
         let (now, at) = (self.now(), wall_ms());
         for frame in batch.frames.drain(..) {
             if matches!(frame, Frame::Data(_)) {
-                self.frames.payload_received += 1;
+                self.frame_counts.payload_received += 1;
             } else {
-                self.frames.control_received += 1;
+                self.frame_counts.control_received += 1;
             }
             self.peer
                 .step(now, Input::Frame(member, frame), &mut self.outputs);
@@ -90,9 +90,9 @@ impl Engine {
         self.not_linked[member.index()] = Some(why);
     }
 
-    fn is_current(&self, member: Member, session: u64) -> bool {
+    fn is_current(&self, member: Member, link_number: u64) -> bool {
         self.links[member.index()]
             .as_ref()
-            .is_some_and(|link| link.session == session)
+            .is_some_and(|link| link.number == link_number)
     }
 }

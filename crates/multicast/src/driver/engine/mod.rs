@@ -35,9 +35,9 @@ use crate::limits::LOCAL_BATCH_MAX;
 use crate::members::MemberSet;
 use crate::record;
 
-/// How much the core took of the application's messages.
+/// How much the core accepted of the application's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum Accepted {
     /// All of them.
     All,
     /// Some: the links are to be looked after in between.
@@ -64,9 +64,10 @@ pub(crate) struct Engine {
     not_linked: Vec<Option<String>>,
     suspected: MemberSet,
     incarnations: Vec<u64>,
-    waiting: MemberSet,
+    /// Whom total order waits for.
+    waits_for: MemberSet,
     started: Instant,
-    frames: Frames,
+    frame_counts: Frames,
     delivered: u64,
     /// The number of the last delivery or miss told.
     number: u64,
@@ -75,7 +76,7 @@ pub(crate) struct Engine {
     /// Somebody waits until the core takes messages again.
     blocked: bool,
     /// The deadline that is waited for, if one is.
-    awaited: Option<u64>,
+    awaited_deadline: Option<u64>,
     outputs: Vec<Output>,
     events: Vec<Event>,
     writer: wire::Writer,
@@ -106,14 +107,14 @@ impl Engine {
             not_linked: vec![None; count],
             suspected: MemberSet::EMPTY,
             incarnations: vec![0; count],
-            waiting: MemberSet::EMPTY,
+            waits_for: MemberSet::EMPTY,
             started: Instant::now(),
-            frames: Frames::default(),
+            frame_counts: Frames::default(),
             delivered: 0,
             number: 0,
             taken: 0,
             blocked: false,
-            awaited: None,
+            awaited_deadline: None,
             outputs: Vec::new(),
             events: Vec::new(),
             writer: wire::Writer::default(),
@@ -137,22 +138,22 @@ impl Engine {
     }
 
     /// Gives the core what it takes of the application's messages, from the front.
-    pub(super) fn send(&mut self, data: &mut VecDeque<Bytes>, sent: &mut Vec<Sent>) -> Taken {
+    pub(super) fn send(&mut self, data: &mut VecDeque<Bytes>, sent: &mut Vec<Sent>) -> Accepted {
         let now = self.now();
         let at = wall_ms();
         for _ in 0..LOCAL_BATCH_MAX {
             if !data.is_empty() && !self.peer.accepts() {
                 self.blocked = true;
-                return Taken::Closed;
+                return Accepted::Closed;
             }
             let Some(data) = data.pop_front() else {
-                return Taken::All;
+                return Accepted::All;
             };
             let told = (self.tell_sends || self.tracer.is_on()).then(|| data.clone());
             self.peer.step(now, Input::Broadcast(data), &mut self.outputs);
             if matches!(self.outputs.first(), Some(Output::Refused(_))) {
                 self.act(at);
-                return Taken::Refused;
+                return Accepted::Refused;
             }
             let one = Sent {
                 incarnation: self.peer.incarnation(),
@@ -176,7 +177,11 @@ impl Engine {
             }
             self.act(at);
         }
-        if data.is_empty() { Taken::All } else { Taken::Some }
+        if data.is_empty() {
+            Accepted::All
+        } else {
+            Accepted::Some
+        }
     }
 
     /// Says what a batch of inputs owes to others, and hands out what it caused.
@@ -194,9 +199,11 @@ impl Engine {
         self.tracer.end_batch();
         let opened = self.blocked && self.peer.accepts();
         self.blocked &= !opened;
-        let sooner = self.awaited.is_some_and(|awaited| self.peer.deadline() < awaited);
+        let sooner = self
+            .awaited_deadline
+            .is_some_and(|awaited| self.peer.deadline() < awaited);
         if sooner {
-            self.awaited = None;
+            self.awaited_deadline = None;
         }
         let written = std::mem::replace(&mut self.written, MemberSet::EMPTY);
         let links = written
@@ -213,7 +220,7 @@ impl Engine {
     /// When something is due at the latest; whoever asks is [told](Afterwards::sooner) if it is to be sooner.
     pub(super) fn await_deadline(&mut self) -> Instant {
         let deadline = self.peer.deadline();
-        self.awaited = Some(deadline);
+        self.awaited_deadline = Some(deadline);
         self.started + Duration::from_micros(deadline)
     }
 

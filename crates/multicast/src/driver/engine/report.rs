@@ -47,11 +47,11 @@ impl Engine {
             duplicates: Some(self.peer.duplicates()),
             watchers: None,
             waiting: self
-                .ids(self.waiting.minus(MemberSet::EMPTY.with(me)))
+                .ids(self.waits_for.minus(MemberSet::EMPTY.with(me)))
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            frames: Some(self.frames),
+            frames: Some(self.frame_counts),
             members: members.collect(),
         }
     }

@@ -30,17 +30,17 @@ impl Links {
         // A member that is alive and reads nothing has an application that takes nothing: it is waited for. One that is not alive
         // is silent.
         wire.connection.set_write_stall(None);
-        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let link_number = self.next_link_number.fetch_add(1, Ordering::Relaxed);
         // The node holds the other end as long as this is the link to the member.
         let (hold, mut held) = oneshot::channel::<()>();
         let outbox = wire.connection.outbox().clone();
-        if !self.node.link_up(member, session, incarnation, outbox, hold) {
+        if !self.node.link_up(member, link_number, incarnation, outbox, hold) {
             return;
         }
         tracing::info!(member = %id, incarnation, "linked");
-        let why = self.carry(&mut wire, member, session, &mut held).await;
+        let why = self.carry(&mut wire, member, link_number, &mut held).await;
         tracing::info!(member = %id, "link is over: {why}");
-        self.node.link_down(member, session);
+        self.node.link_down(member, link_number);
         let _ = tokio::time::timeout(FAREWELL_TIME, wire.connection.finish()).await;
     }
 
@@ -48,7 +48,7 @@ impl Links {
         &self,
         wire: &mut Wire,
         member: Member,
-        session: u64,
+        link_number: u64,
         held: &mut oneshot::Receiver<()>,
     ) -> String {
         let mut incoming = Incoming {
@@ -67,7 +67,7 @@ impl Links {
         let mut silence = pin!(tokio::time::sleep(LINK_SILENCE_MAX));
         loop {
             let frames = &mut incoming.frames;
-            if !frames.is_empty() && !self.node.frames(member, session, frames) {
+            if !frames.is_empty() && !self.node.frames(member, link_number, frames) {
                 return "this peer ends".to_owned();
             }
             // The application may wait for a thread to take its events with, and a flooded link would not let go of it.

@@ -44,7 +44,7 @@ pub(crate) struct Links {
     pub(crate) node: Arc<Node>,
     pub(crate) clients: OnceLock<Arc<dyn ClientPort>>,
     pub(crate) shutdown: Shutdown,
-    pub(crate) sessions: AtomicU64,
+    pub(crate) next_link_number: AtomicU64,
 }
 
 impl Links {

@@ -66,7 +66,7 @@ async fn what_is_handed_over_is_taken_before_the_next_deadline() {
             sent: 0,
         });
         let mut batch = Batch {
-            session: 1,
+            link_number: 1,
             frames: vec![promise],
         };
         let published = node.engine.publish(&Idle(&node), 1, &mut batch);

@@ -46,7 +46,7 @@ impl World {
         }
         for other in self.others(member) {
             self.network.leave(member, other);
-            if let Some(session) = self.network.session(other, member) {
+            if let Some(link_number) = self.network.link_number(other, member) {
                 // What was on its way may still arrive until the other side notices.
                 let notice = self.now + self.random.below(100_000);
                 self.agenda.at(
@@ -54,7 +54,7 @@ impl World {
                     Step::Notice {
                         at: other,
                         of: member,
-                        session,
+                        link_number,
                     },
                 );
             }

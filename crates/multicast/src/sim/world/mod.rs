@@ -112,10 +112,10 @@ impl World {
             Step::Arrive {
                 from,
                 to,
-                session,
+                link_number,
                 frame,
             } => {
-                if self.network.session(to, from) == Some(session) {
+                if self.network.link_number(to, from) == Some(link_number) {
                     self.feed(to, Input::Frame(from, frame));
                 }
             }
@@ -132,8 +132,8 @@ impl World {
             Step::Restart(member) => self.restart(member),
             Step::Break(a, b) => self.break_link(a, b),
             Step::Join(a, b) => self.join(a, b),
-            Step::Notice { at, of, session } => {
-                if self.network.session(at, of) == Some(session) {
+            Step::Notice { at, of, link_number } => {
+                if self.network.link_number(at, of) == Some(link_number) {
                     self.network.leave(at, of);
                     self.feed(at, Input::LinkDown(of));
                 }
@@ -168,9 +168,9 @@ impl World {
             return;
         }
         for (at, of) in [(a, b), (b, a)] {
-            if let Some(session) = self.network.session(at, of) {
+            if let Some(link_number) = self.network.link_number(at, of) {
                 let notice = self.now + self.random.below(50_000);
-                self.agenda.at(notice, Step::Notice { at, of, session });
+                self.agenda.at(notice, Step::Notice { at, of, link_number });
             }
         }
     }
@@ -182,9 +182,9 @@ impl World {
         if self.network.is_joined(a, b) {
             return;
         }
-        let session = self.network.new_session();
+        let link_number = self.network.new_link_number();
         for (at, of) in [(a, b), (b, a)] {
-            if self.network.enter(at, of, session, self.now) {
+            if self.network.enter(at, of, link_number, self.now) {
                 self.feed(at, Input::LinkDown(of));
             }
         }
@@ -293,7 +293,7 @@ impl World {
     }
 
     fn send(&mut self, from: Member, to: Member, frame: &Frame) {
-        let Some(session) = self.network.session(from, to) else {
+        let Some(link_number) = self.network.link_number(from, to) else {
             return;
         };
         let arrivals = self.network.arrivals(from, to, self.now, &mut self.random);
@@ -303,7 +303,7 @@ impl World {
                 Step::Arrive {
                     from,
                     to,
-                    session,
+                    link_number,
                     frame: frame.clone(),
                 },
             );
