@@ -11,6 +11,7 @@ use lamport::ProcessId;
 use multicast::Order;
 use multicast::analyse::{AnalyseArgs, analyse};
 use proto::net::cli::{self, ObserveArgs, PageArgs, ServerArgs};
+use tokio::runtime;
 
 /// Join a multicast group: every line typed is delivered once at every member
 ///
@@ -62,18 +63,31 @@ enum Command {
     Analyse(AnalyseArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// What sets the number of threads in place of [`THREADS`].
+const THREADS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
+
+/// Threads of the runtime. A member's work is one thing after the other, so one does it; the other serves clients and the page.
+/// More of them wake each other for nothing (docs/benchmarks.md).
+const THREADS: usize = 2;
+
+fn main() -> ExitCode {
     let args: Args = cli::parse("MULTICAST");
     cli::exit_code(match &args.command {
         Some(Command::Analyse(traces)) => {
             analyse(traces, &mut io::stdout().lock(), &mut io::stderr().lock()).map_err(Into::into)
         }
-        None => match cli::log_to_stderr(&args.observe.log) {
-            Ok(()) => peer::run(args).await,
-            Err(error) => Err(error),
-        },
+        None => cli::log_to_stderr(&args.observe.log).and_then(|()| run(args)),
     })
+}
+
+/// Runs the member in a task of the runtime: what arrives need not wake the main thread.
+fn run(args: Args) -> anyhow::Result<()> {
+    let mut runtime = runtime::Builder::new_multi_thread();
+    if std::env::var_os(THREADS_VARIABLE).is_none() {
+        runtime.worker_threads(THREADS);
+    }
+    let runtime = runtime.enable_all().build()?;
+    runtime.block_on(runtime.spawn(peer::run(args)))?
 }
 
 fn parse_order(text: &str) -> Result<Order, String> {

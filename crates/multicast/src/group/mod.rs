@@ -26,6 +26,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What a member does is one thing after the other, so it is fastest on a runtime with one or two threads, with the tasks
+//! that send and take in the same runtime: more threads wake each other for nothing.
 
 mod event;
 mod handle;
