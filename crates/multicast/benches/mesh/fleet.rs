@@ -13,8 +13,8 @@ use crate::member::{Answer, Command};
 use crate::minimal::Plant;
 use crate::tally::MEMBERS;
 
-/// What says how many threads a member's runtime has, beside the one that sends. Two are enough for a member that shares
-/// the machine with others: one for each link, and whichever is free for the deliveries.
+/// What says how many threads a member's runtime has: one, if nobody says otherwise. What a member does is one thing after the other, and
+/// more threads wake each other for nothing.
 const THREADS: &str = "TOKIO_WORKER_THREADS";
 
 /// How long a member may take to end by itself: it has a trace to finish.
@@ -51,7 +51,7 @@ impl Fleet {
                 program.args(["--plant", &format!("{plant:?}").to_lowercase()]);
             }
             if std::env::var_os(THREADS).is_none() {
-                program.env(THREADS, "2");
+                program.env(THREADS, "1");
             }
             program.stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut child = if pin {

@@ -11,7 +11,7 @@ use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
 use multicast::core::Order;
 use multicast::{Event, Group, GroupSettings, Handle, Members};
-use tokio::runtime::Runtime;
+use tokio::runtime::{self, Runtime};
 
 use crate::member::Frames;
 use crate::payload::PAYLOAD_BYTES;
@@ -37,7 +37,7 @@ impl Joined {
         addresses: &[SocketAddr],
         tally: Arc<Tally>,
     ) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
         let ids: Vec<ProcessId> = (0..MEMBERS)
             .map(|n| ProcessId::new(&name(n)))
             .collect::<Result<_, _>>()?;
@@ -101,11 +101,15 @@ impl Joined {
         self.payloads.extend_from_slice(payload);
     }
 
-    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn flush(&mut self) -> anyhow::Result<()> {
         let mut payloads = self.payloads.split().freeze();
         let batch = std::iter::from_fn(|| (!payloads.is_empty()).then(|| payloads.split_to(PAYLOAD_BYTES)));
-        self.runtime.block_on(self.handle.send_all(batch))?;
+        self.handle.send_all(batch).await?;
         Ok(())
+    }
+
+    pub(crate) fn runtime(&self) -> runtime::Handle {
+        self.runtime.handle().clone()
     }
 
     /// Ends the trace, so that it says what it holds.

@@ -15,6 +15,7 @@
 
 mod cost;
 mod fleet;
+mod generator;
 mod group;
 mod member;
 mod minimal;

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use measure::machine;
@@ -11,13 +11,10 @@ use multicast::core::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::Mesh;
+use crate::generator::{Broadcaster, Generator};
 use crate::group::Joined;
 use crate::minimal::{Minimal, Plant};
-use crate::payload::{self, PAYLOAD_BYTES, now_ns};
 use crate::tally::{MEMBERS, Tally};
-
-/// Messages encoded between two flushes when sending flat out; about 40 KiB of lines.
-const BURST: usize = 256;
 
 /// What the fleet asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,53 +75,6 @@ pub(crate) struct Frames {
     pub(crate) control_sent: u64,
 }
 
-/// What a member can do with its mesh.
-trait Broadcaster {
-    fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) -> anyhow::Result<()>;
-    fn flush(&mut self) -> anyhow::Result<()>;
-    fn frames(&mut self) -> Option<Frames>;
-    /// All is done.
-    fn close(&mut self) -> anyhow::Result<()>;
-}
-
-impl Broadcaster for Minimal {
-    fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) -> anyhow::Result<()> {
-        Self::broadcast(self, payload);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(Self::flush(self)?)
-    }
-
-    fn frames(&mut self) -> Option<Frames> {
-        None
-    }
-
-    fn close(&mut self) -> anyhow::Result<()> {
-        Ok(())
-    }
-}
-
-impl Broadcaster for Joined {
-    fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]) -> anyhow::Result<()> {
-        Self::broadcast(self, payload);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Self::flush(self)
-    }
-
-    fn frames(&mut self) -> Option<Frames> {
-        Self::frames(self)
-    }
-
-    fn close(&mut self) -> anyhow::Result<()> {
-        Self::close(self)
-    }
-}
-
 /// Joins the mesh and obeys until told to quit.
 pub(crate) fn run(
     mesh: Mesh,
@@ -141,7 +91,7 @@ pub(crate) fn run(
             Arc::clone(&tally),
         )?))
     };
-    let mut broadcaster: Box<dyn Broadcaster> = match mesh {
+    let broadcaster: Box<dyn Broadcaster> = match mesh {
         Mesh::Minimal => Box::new(Minimal::join(index, addresses, plant, Arc::clone(&tally))?),
         Mesh::None => joined(Order::None)?,
         Mesh::Fifo => joined(Order::Fifo)?,
@@ -149,41 +99,41 @@ pub(crate) fn run(
         Mesh::Total => joined(Order::Total)?,
     };
     answer(&Answer::Ready)?;
-    let mut member = Member {
-        mesh,
-        number: 0,
-        tally: &tally,
-        broadcaster: &mut *broadcaster,
-    };
+    let mut generator = Generator::new(broadcaster, Arc::clone(&tally));
     for line in io::stdin().lock().lines() {
         let command: Command =
             serde_json::from_str(&line?).context("the fleet's command is not understood")?;
-        let said = match command {
+        let said;
+        (generator, said) = match command {
             Command::Flat {
                 seconds,
                 messages,
                 pace,
-            } => member.flat(Duration::from_secs_f64(seconds), messages, pace)?,
+            } => generator.flat(Duration::from_secs_f64(seconds), messages, pace)?,
             Command::Steady { per_second, seconds } => {
-                member.steady(per_second, Duration::from_secs_f64(seconds))?
+                generator.steady(per_second, Duration::from_secs_f64(seconds))?
             }
             Command::Settle {
                 expected,
                 patience_seconds,
-            } => member.settle(expected, Duration::from_secs_f64(patience_seconds)),
+            } => {
+                tally.wait_for(expected, Duration::from_secs_f64(patience_seconds));
+                let frames = generator.broadcaster.frames();
+                (generator, settled(mesh, &tally, expected, frames))
+            }
             Command::Timing => {
                 tally.set_timing(true);
-                Answer::Ready
+                (generator, Answer::Ready)
             }
             Command::Times => {
                 tally.set_timing(false);
-                Answer::Times(tally.take_times())
+                (generator, Answer::Times(tally.take_times()))
             }
             Command::Quit => break,
         };
         answer(&said)?;
     }
-    broadcaster.close()
+    generator.broadcaster.close()
 }
 
 fn answer(answer: &Answer) -> anyhow::Result<()> {
@@ -193,83 +143,13 @@ fn answer(answer: &Answer) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-struct Member<'a> {
-    mesh: Mesh,
-    /// The number of the last message sent.
-    number: u64,
-    tally: &'a Tally,
-    broadcaster: &'a mut dyn Broadcaster,
-}
-
-impl Member<'_> {
-    fn flat(&mut self, duration: Duration, messages: u64, pace: Option<u32>) -> anyhow::Result<Answer> {
-        let mut payload = payload::blank();
-        let began_ns = now_ns();
-        let (began, before) = (Instant::now(), self.number);
-        let end = began + duration;
-        let last = self.number.saturating_add(messages);
-        while self.number < last && Instant::now() < end {
-            for _ in 0..BURST.min((last - self.number) as usize) {
-                self.number += 1;
-                payload::fill(&mut payload, self.number, 0);
-                self.broadcaster.broadcast(&payload)?;
-            }
-            self.broadcaster.flush()?;
-            if let Some(pace) = pace {
-                let due = (self.number - before) as f64 / f64::from(pace.max(1));
-                let due = began + Duration::from_secs_f64(due);
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            }
-        }
-        self.tally.look();
-        Ok(Answer::Sent {
-            total: self.number,
-            began_ns,
-            sent_ns: Vec::new(),
-        })
-    }
-
-    fn steady(&mut self, per_second: u32, duration: Duration) -> anyhow::Result<Answer> {
-        let mut payload = payload::blank();
-        let mut sent_ns = Vec::new();
-        let began_ns = now_ns();
-        let began = Instant::now();
-        let interval = Duration::from_secs(1) / per_second.max(1);
-        let count = if per_second == 0 {
-            0
-        } else {
-            (duration.as_secs_f64() * f64::from(per_second)) as u32
-        };
-        for n in 0..count {
-            let due = began + interval * n;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            self.number += 1;
-            let now = now_ns();
-            payload::fill(&mut payload, self.number, now);
-            sent_ns.push((self.number, now));
-            self.broadcaster.broadcast(&payload)?;
-            self.broadcaster.flush()?;
-        }
-        Ok(Answer::Sent {
-            total: self.number,
-            began_ns,
-            sent_ns,
-        })
-    }
-
-    fn settle(&mut self, expected: [u64; MEMBERS], patience: Duration) -> Answer {
-        self.tally.wait_for(expected, patience);
-        Answer::Settled {
-            delivered: self.tally.delivered(),
-            at_ns: self.tally.last_ns(),
-            faults: self.tally.faults(expected, self.mesh != Mesh::None),
-            order: if self.mesh == Mesh::Total {
-                self.tally.order()
-            } else {
-                0
-            },
-            cpu_seconds: machine::process_cpu(std::process::id()).unwrap_or_default(),
-            frames: self.broadcaster.frames(),
-        }
+fn settled(mesh: Mesh, tally: &Tally, expected: [u64; MEMBERS], frames: Option<Frames>) -> Answer {
+    Answer::Settled {
+        delivered: tally.delivered(),
+        at_ns: tally.last_ns(),
+        faults: tally.faults(expected, mesh != Mesh::None),
+        order: if mesh == Mesh::Total { tally.order() } else { 0 },
+        cpu_seconds: machine::process_cpu(std::process::id()).unwrap_or_default(),
+        frames,
     }
 }
