@@ -44,24 +44,6 @@ pub enum Command {
     Leave,
 }
 
-impl Command {
-    /// The operation that it asks the server for.
-    pub(super) fn op(&self) -> &'static str {
-        match self {
-            Self::Say { .. } => "say",
-            Self::Tell { .. } => "tell",
-            Self::Enter(_) => "enter",
-            Self::Exit(_) => "exit",
-            Self::Rooms => "rooms",
-            Self::Who(_) => "who",
-            Self::History { .. } => "history",
-            Self::Rename(_) => "rename",
-            Self::Register(_) => "register",
-            Self::Finish | Self::Leave => "leave",
-        }
-    }
-}
-
 /// What a typed line means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Typed {

@@ -204,20 +204,24 @@ impl Member {
         actions.push(Action::Ask(request));
     }
 
-    /// Somebody wants something while there is no connection; true if that is to leave.
+    /// Somebody wants something while there is no connection; true if that is to leave. What needs the server is refused.
     pub(super) fn command_offline(&mut self, command: Command, actions: &mut Vec<Action>) -> bool {
-        match command {
-            Command::Leave => return true,
-            Command::Say { .. } | Command::Tell { .. } | Command::Finish => self.command(command, actions),
-            other => actions.push(refused(
-                other.op(),
+        if command == Command::Leave {
+            return true;
+        }
+        let mut wanted = Vec::new();
+        self.command(command, &mut wanted);
+        actions.extend(wanted.into_iter().map(|action| match action {
+            Action::Ask(request) => refused(
+                request.op(),
                 error(
                     "not_connected",
                     "there is no connection",
                     "what you say is kept; try this again when it is back",
                 ),
-            )),
-        }
+            ),
+            shown => shown,
+        }));
         false
     }
 
