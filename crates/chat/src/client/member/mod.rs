@@ -152,16 +152,23 @@ impl Member {
         for request in unanswered {
             match request {
                 // Messages are the session's; the others are asked again by whoever comes back, or not needed.
-                Request::Message(_) | Request::Join { .. } | Request::EnterAgain { .. } | Request::Leave => {}
-                other => actions.push(refused(
-                    other.op(),
-                    error(
-                        "lost",
-                        "the connection ended before the answer",
-                        "try again when it is back",
-                    ),
-                )),
+                Request::Message(_) | Request::Join { .. } | Request::EnterAgain { .. } | Request::Leave => {
+                    continue;
+                }
+                // If it was stored, coming back takes it.
+                Request::Register(password) if self.password.is_none() => {
+                    self.password = Some(password.clone())
+                }
+                _ => {}
             }
+            actions.push(refused(
+                request.op(),
+                error(
+                    "lost",
+                    "the connection ended before the answer",
+                    "try again when it is back",
+                ),
+            ));
         }
         actions.push(Action::Show(Notice::Disconnected));
     }
@@ -195,10 +202,7 @@ impl Member {
                 limit,
             },
             Command::Rename(name) => Request::Rename(name),
-            Command::Register(password) => {
-                self.password = Some(password.clone());
-                Request::Register(password)
-            }
+            Command::Register(password) => Request::Register(password),
             Command::Leave => Request::Leave,
         };
         actions.push(Action::Ask(request));

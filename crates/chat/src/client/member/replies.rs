@@ -101,7 +101,10 @@ impl Member {
                 self.session.named(&self.name);
                 Done::Renamed(self.name.clone())
             }
-            Request::Register(_) => Done::Registered(results.name.unwrap_or_default()),
+            Request::Register(password) => {
+                self.password = Some(password.clone());
+                Done::Registered(results.name.unwrap_or_default())
+            }
             Request::Join { .. } | Request::Leave => return,
         };
         actions.push(Action::Show(Notice::Done(done)));

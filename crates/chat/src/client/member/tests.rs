@@ -13,6 +13,14 @@ fn results(json: &str) -> Results<'_> {
     serde_json::from_str(json).unwrap()
 }
 
+fn told(code: &str) -> ToldError {
+    ToldError {
+        code: code.to_owned(),
+        message: "no".to_owned(),
+        hint: None,
+    }
+}
+
 /// Ana, who has joined the lobby and entered the tea room.
 fn ana() -> Member {
     let dialer = Dialer::Tcp("nowhere".to_owned());
@@ -89,15 +97,39 @@ fn a_room_that_cannot_be_entered_again_holds_no_message_back() {
         other => panic!("{other:?}"),
     };
     actions.clear();
-    let refused = ToldError {
-        code: "too_many_rooms".to_owned(),
-        message: "no".to_owned(),
-        hint: None,
-    };
-    member.reply(&again, Err(refused), &mut actions);
+    member.reply(&again, Err(told("invalid_room")), &mut actions);
     assert!(
         matches!(&actions[0], Action::Show(Notice::Refused("enter", _))),
         "{actions:?}"
     );
     assert_eq!(asked(&actions), [&Request::Message(Message::Say { room, text })]);
+}
+
+/// The password with which the member would come back.
+fn password(member: &Member) -> Option<String> {
+    match member.join() {
+        Request::Join { password, .. } => password,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_comes_back_gives_the_password_that_the_server_has() {
+    let mut member = ana();
+    let mut actions = Vec::new();
+    let register = |text: &str| Request::Register(text.to_owned());
+    assert!(!member.command_offline(Command::Register("offline".to_owned()), &mut actions));
+    assert_eq!(password(&member), None, "nobody was told");
+    let stored = results(r#"{"name":"Ana"}"#);
+    member.reply(&register("sesame street"), Ok(stored), &mut actions);
+    member.command(Command::Register("short".to_owned()), &mut actions);
+    member.reply(&register("short"), Err(told("invalid_password")), &mut actions);
+    assert_eq!(password(&member).as_deref(), Some("sesame street"));
+    member.lost([&register("was it stored?")].into_iter(), &mut actions);
+    assert_eq!(password(&member).as_deref(), Some("sesame street"));
+
+    // Without another it is worth a try.
+    let mut member = ana();
+    member.lost([&register("was it stored?")].into_iter(), &mut actions);
+    assert_eq!(password(&member).as_deref(), Some("was it stored?"));
 }
