@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use proto::net::Backoff;
-use proto::{ToldError, codes};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::incoming::Next;
 use super::link::Link;
 use super::member::{Action, Member};
+use super::passing::lets_in_later;
 use super::request::Request;
 use super::wire::results;
 use super::{Command, End, JoinError, Joined, Notice, Settings};
-use crate::codes as chat_codes;
 
-/// How long to wait when the server asks for less.
-const FLOOD_PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait when the server refuses something for now.
+const LATER_PAUSE: Duration = Duration::from_millis(50);
 
 struct Driver {
     settings: Settings,
@@ -105,7 +104,7 @@ impl Driver {
             resume_at = self
                 .member
                 .is_paused()
-                .then(|| resume_at.unwrap_or_else(|| Instant::now() + FLOOD_PAUSE));
+                .then(|| resume_at.unwrap_or_else(|| Instant::now() + LATER_PAUSE));
             let takes_commands = self.member.takes_commands() && link.leave_by().is_none();
             let leave_by = link.leave_by();
             tokio::select! {
@@ -158,7 +157,7 @@ impl Driver {
                     self.show(Notice::Reconnected).await?;
                     return Ok(link);
                 }
-                Err(JoinError::Refused(error)) if !may_pass(&error) => {
+                Err(JoinError::Refused(error)) if !lets_in_later(&error) => {
                     return Err(Over::Ended(End::Refused(error)));
                 }
                 Err(error) => error.to_string(),
@@ -208,18 +207,4 @@ async fn until(moment: Option<Instant>) {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// Whether a refused join may be accepted a little later.
-fn may_pass(error: &ToldError) -> bool {
-    let passing = [
-        codes::RATE_LIMITED,
-        codes::SHUTTING_DOWN,
-        codes::TOO_MANY_CONNECTIONS,
-        codes::INTERNAL,
-        chat_codes::BUSY,
-        // Whoever has the name now, somebody else or our own dead connection, may be gone soon.
-        chat_codes::NAME_TAKEN,
-    ];
-    passing.iter().any(|&code| error.is(code))
 }

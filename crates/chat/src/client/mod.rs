@@ -27,6 +27,7 @@ mod driver;
 mod incoming;
 mod link;
 mod member;
+mod passing;
 mod request;
 pub mod session;
 mod trace;

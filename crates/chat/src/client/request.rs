@@ -18,11 +18,10 @@ pub(super) enum Request {
     Message(Message),
     /// Enter a room for the first time.
     Enter(String),
-    /// Enter a room again after the connection was lost; the last one completes the coming back.
+    /// Enter a room again after the connection was lost.
     EnterAgain {
         room: String,
         since: u64,
-        is_last: bool,
     },
     Exit(Option<String>),
     Rooms,
@@ -72,7 +71,7 @@ impl Request {
             Self::Message(Message::Say { room, text }) => line.text("text", text).text("room", room),
             Self::Message(Message::Tell { to, text }) => line.text("to", to).text("text", text),
             Self::Enter(room) => line.text("room", room),
-            Self::EnterAgain { room, since, .. } => line.text("room", room).number("since", *since),
+            Self::EnterAgain { room, since } => line.text("room", room).number("since", *since),
             Self::Exit(room) | Self::Who(room) => text(line, "room", room.as_deref()),
             Self::History { room, limit } => number(text(line, "room", room.as_deref()), "limit", *limit),
             Self::Rename(name) => line.text("name", name),

@@ -144,6 +144,33 @@ fn a_server_that_comes_back_is_joined_again_without_gap_or_double() {
 }
 
 #[test]
+fn a_server_that_comes_back_and_lets_little_in_at_once_is_entered_in_every_room_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut server = Server::start(dir.path(), &[]);
+    let mut ana = Person::new(&server, &["--name", "Ana"]);
+    ana.sees("> ");
+    let rooms = ["one", "two", "three", "four", "five"];
+    for room in rooms {
+        ana.enters(&format!("/enter {room}"));
+        ana.sees(&format!("You speak in {room} now."));
+    }
+    server.kill();
+    ana.sees("[The server is gone; trying to come back.");
+    let limits = ["--flood-burst", "2", "--flood-rate", "10"];
+    let server = Server::start_at(&server.address, dir.path(), &limits);
+    let mut bia = Person::new(&server, &["--name", "Bia", "--room", "five"]);
+    bia.sees("> ");
+    // It is said once she is in all of her rooms again.
+    ana.enters("back everywhere");
+    bia.sees("back everywhere");
+    for room in &rooms[..4] {
+        let mut guest = Person::new(&server, &["--name", &format!("Guest of {room}"), "--room", room]);
+        guest.sees(&format!("in {room}; one other is here."));
+    }
+    assert!(!ana.look().contains("more than"), "{}", ana.look());
+}
+
+#[test]
 fn the_terminal_is_as_before_however_it_ends() {
     // `stty` in the same terminal tells whether the client left it as it was.
     let check = |leave: &dyn Fn(&mut Person)| {

@@ -5,16 +5,18 @@
 //! does that, in the order given.
 
 mod replies;
+mod returning;
 #[cfg(test)]
 mod tests;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use proto::ToldError;
 
 use super::request::Request;
 use super::session::Output;
-use super::wire::Results;
-use super::{Command, Done, End, Event, Joined, Message, Notice, Session, Settings, parse_event};
+use super::{Command, Done, End, Event, Message, Notice, Session, Settings, parse_event};
 use crate::codes as chat_codes;
 
 /// Messages on their way at a time. With one, what the server refuses for now is said before what comes after it;
@@ -43,6 +45,10 @@ pub(super) struct Member {
     first_room: String,
     /// What is said without naming a room goes here.
     current: Option<String>,
+    /// Rooms that are to be entered again and did not let us in for now, with what they said.
+    waiting_outside: VecDeque<(Request, ToldError)>,
+    /// Pauses since the last room let us in again.
+    pauses_outside: u32,
     finishing: bool,
 }
 
@@ -55,6 +61,8 @@ impl Member {
             token: None,
             first_room: settings.room.clone(),
             current: None,
+            waiting_outside: VecDeque::new(),
+            pauses_outside: 0,
             finishing: false,
         }
     }
@@ -76,101 +84,12 @@ impl Member {
 
     /// Whether the server asked us to wait; [`pause_is_over`](Self::pause_is_over) ends that.
     pub(super) fn is_paused(&self) -> bool {
-        self.session.is_paused()
+        self.session.is_paused() || !self.waiting_outside.is_empty()
     }
 
     pub(super) fn pause_is_over(&mut self, actions: &mut Vec<Action>) {
+        self.knock(actions);
         self.decide(actions, None, Session::resume);
-    }
-
-    /// How to join, or to come back: to the room spoken to last, from the last number seen there.
-    pub(super) fn join(&self) -> Request {
-        let known = |room: &String| self.session.rooms().find(|(name, _)| name == room);
-        let back = match &self.current {
-            Some(current) => known(current),
-            None => self.session.rooms().next(),
-        };
-        let (room, since) = match back {
-            Some((room, since)) => (room, Some(since)),
-            None => (&*self.first_room, None),
-        };
-        Request::Join {
-            name: self.name.clone(),
-            room: room.to_owned(),
-            since,
-            token: self.token.clone(),
-            password: self.password.clone(),
-        }
-    }
-
-    /// The server let us in.
-    pub(super) fn joined(&mut self, results: Results<'_>) -> Joined {
-        let joined = Joined {
-            members: results.members_count(),
-            name: results.name.unwrap_or_default(),
-            room: results.room.unwrap_or_default(),
-            seq: results.seq.unwrap_or_default(),
-        };
-        self.token = results.token;
-        self.name.clone_from(&joined.name);
-        self.current = Some(joined.room.clone());
-        self.session.named(&joined.name);
-        let mut outputs = Vec::new();
-        self.session.entered(&joined.room, joined.seq, &mut outputs);
-        debug_assert!(
-            outputs.is_empty(),
-            "nothing is sent before the session is connected"
-        );
-        joined
-    }
-
-    /// After a join: enters the other rooms again.
-    pub(super) fn enter_again(&mut self, actions: &mut Vec<Action>) {
-        let joined = self.current.as_deref();
-        let others = self.session.rooms().filter(|(room, _)| Some(*room) != joined);
-        let mut others = others.peekable();
-        if others.peek().is_none() {
-            drop(others);
-            return self.decide(actions, None, Session::connected);
-        }
-        while let Some((room, since)) = others.next() {
-            actions.push(Action::Ask(Request::EnterAgain {
-                room: room.to_owned(),
-                since,
-                is_last: others.peek().is_none(),
-            }));
-        }
-    }
-
-    /// The connection is over, with these requests unanswered.
-    pub(super) fn lost<'a>(
-        &mut self,
-        unanswered: impl Iterator<Item = &'a Request>,
-        actions: &mut Vec<Action>,
-    ) {
-        self.session.lost();
-        for request in unanswered {
-            match request {
-                // Messages are the session's; the others are asked again by whoever comes back, or not needed.
-                Request::Message(_) | Request::Join { .. } | Request::EnterAgain { .. } | Request::Leave => {
-                    continue;
-                }
-                // If it was stored, coming back takes it.
-                Request::Register(password) if self.password.is_none() => {
-                    self.password = Some(password.clone())
-                }
-                _ => {}
-            }
-            actions.push(refused(
-                request.op(),
-                error(
-                    "lost",
-                    "the connection ended before the answer",
-                    "try again when it is back",
-                ),
-            ));
-        }
-        actions.push(Action::Show(Notice::Disconnected));
     }
 
     /// Somebody wants something while there is a connection.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use proto::{ToldError, codes};
+use proto::ToldError;
 
 use super::{Action, Member, refused, translate};
+use crate::client::passing::{is_taken_later, lets_in_later};
 use crate::client::request::Request;
 use crate::client::session::Answer;
 use crate::client::wire::{Results, RoomLine};
@@ -27,7 +28,7 @@ impl Member {
     fn refused(&mut self, request: &Request, error: ToldError, actions: &mut Vec<Action>) {
         match request {
             Request::Message(_) => {
-                let answer = if is_later(&error) {
+                let answer = if is_taken_later(&error) {
                     Answer::Later
                 } else {
                     Answer::Refused
@@ -38,15 +39,10 @@ impl Member {
                 }
                 translate(outputs, None, actions);
             }
-            Request::EnterAgain { room, is_last, .. } => {
-                actions.push(refused(request.op(), error));
-                self.decide(actions, None, |session, outputs| {
-                    session.exited(room, outputs);
-                    if *is_last {
-                        session.connected(outputs);
-                    }
-                });
+            Request::EnterAgain { .. } if lets_in_later(&error) => {
+                self.waiting_outside.push_back((request.clone(), error));
             }
+            Request::EnterAgain { room, .. } => self.shut_out(room, request.op(), error, actions),
             _ => actions.push(refused(request.op(), error)),
         }
     }
@@ -60,12 +56,10 @@ impl Member {
                     session.answered(Answer::Done(seq), outputs);
                 });
             }
-            Request::EnterAgain { is_last, .. } => {
+            Request::EnterAgain { .. } => {
+                self.pauses_outside = 0;
                 return self.decide(actions, None, |session, outputs| {
                     session.entered(&room, seq.unwrap_or_default(), outputs);
-                    if *is_last {
-                        session.connected(outputs);
-                    }
                 });
             }
             Request::Enter(_) => {
@@ -110,7 +104,7 @@ impl Member {
         actions.push(Action::Show(Notice::Done(done)));
     }
 
-    fn exited(&mut self, room: String, actions: &mut Vec<Action>) {
+    pub(super) fn exited(&mut self, room: String, actions: &mut Vec<Action>) {
         let mut outputs = Vec::new();
         self.session.exited(&room, &mut outputs);
         if self.current.as_ref() == Some(&room) {
@@ -122,11 +116,4 @@ impl Member {
         })));
         translate(outputs, None, actions);
     }
-}
-
-/// Whether the same message may be said a little later.
-fn is_later(error: &ToldError) -> bool {
-    [codes::RATE_LIMITED, codes::SHUTTING_DOWN]
-        .iter()
-        .any(|&code| error.is(code))
 }

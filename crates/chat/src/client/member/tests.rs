@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proto::ToldError;
 use proto::net::Dialer;
 
+use super::returning::PAUSES_OUTSIDE_MAX;
 use super::{Action, Member};
 use crate::client::request::Request;
 use crate::client::wire::Results;
@@ -71,7 +72,6 @@ fn who_comes_back_joins_the_room_spoken_to_and_enters_the_others_from_where_they
     let again = Request::EnterAgain {
         room: "lobby".to_owned(),
         since: 2,
-        is_last: true,
     };
     assert_eq!(asked(&actions), [&again]);
 }
@@ -103,6 +103,97 @@ fn a_room_that_cannot_be_entered_again_holds_no_message_back() {
         "{actions:?}"
     );
     assert_eq!(asked(&actions), [&Request::Message(Message::Say { room, text })]);
+}
+
+/// Ana of the rooms `others`, and one more, comes back; what she asks then.
+fn coming_back(others: usize) -> (Member, Vec<Request>) {
+    let mut member = ana();
+    let mut actions = Vec::new();
+    for n in 1..others {
+        let room = format!("room {n}");
+        let entered = format!(r#"{{"room":"{room}","seq":1,"members":1}}"#);
+        member.reply(&Request::Enter(room), Ok(results(&entered)), &mut actions);
+    }
+    let last = member.current.clone().unwrap();
+    member.lost([].iter(), &mut actions);
+    member.joined(results(&format!(
+        r#"{{"name":"Ana","room":"{last}","seq":2,"members":1,"token":"u"}}"#
+    )));
+    actions.clear();
+    member.enter_again(&mut actions);
+    let asked: Vec<Request> = asked(&actions).into_iter().cloned().collect();
+    assert_eq!(asked.len(), others);
+    (member, asked)
+}
+
+fn shown(actions: &[Action]) -> usize {
+    actions.len() - asked(actions).len()
+}
+
+#[test]
+fn a_room_that_refuses_for_now_is_asked_again_until_it_lets_us_in() {
+    for code in ["rate_limited", "busy", "too_many_rooms", "internal"] {
+        let (mut member, returns) = coming_back(3);
+        let mut actions = Vec::new();
+        let text = "after everything else".to_owned();
+        let say = Command::Say { room: None, text };
+        for again in &returns {
+            member.reply(again, Err(told(code)), &mut actions);
+        }
+        member.command(say, &mut actions);
+        assert!(actions.is_empty() && member.is_paused(), "{code}: {actions:?}");
+        // Each in its turn; the last one is refused once more.
+        for (turn, again) in returns.iter().chain(&returns[2..]).enumerate() {
+            member.pause_is_over(&mut actions);
+            assert_eq!(asked(&actions), [again]);
+            actions.clear();
+            let Request::EnterAgain { room, since } = again else {
+                panic!("{again:?}");
+            };
+            let entered = format!(r#"{{"room":"{room}","seq":{},"members":1}}"#, since + 1);
+            let answer = if turn == 2 {
+                Err(told(code))
+            } else {
+                Ok(results(&entered))
+            };
+            member.reply(again, answer, &mut actions);
+            assert_eq!(
+                (shown(&actions), asked(&actions).len()),
+                (0, usize::from(turn == 3))
+            );
+        }
+        assert!(!member.is_paused());
+        assert_eq!(member.session.rooms().count(), 4);
+    }
+}
+
+#[test]
+fn a_room_that_refuses_for_too_long_counts_as_left() {
+    let (mut member, returns) = coming_back(1);
+    let mut actions = Vec::new();
+    let mut asked_again = 0;
+    member.reply(&returns[0], Err(told("too_many_rooms")), &mut actions);
+    while member.is_paused() {
+        assert!(actions.is_empty(), "{actions:?}");
+        member.pause_is_over(&mut actions);
+        if !asked(&actions).is_empty() {
+            asked_again += 1;
+            actions.clear();
+            member.reply(&returns[0], Err(told("too_many_rooms")), &mut actions);
+        }
+    }
+    assert_eq!(asked_again, PAUSES_OUTSIDE_MAX);
+    assert!(
+        matches!(
+            &actions[..],
+            [
+                Action::Show(Notice::Refused("enter", _)),
+                Action::Show(Notice::Done(_))
+            ]
+        ),
+        "{actions:?}"
+    );
+    assert_eq!(member.session.rooms().count(), 1);
 }
 
 /// The password with which the member would come back.

@@ -166,7 +166,7 @@ impl Session {
         ticket
     }
 
-    /// A connection is there and all rooms are entered; once their replays are through, messages follow.
+    /// A connection is there; once every room is entered again and its replay is through, messages follow.
     pub fn connected(&mut self, outputs: &mut Vec<Output>) {
         self.online = true;
         self.settle(outputs);
