@@ -1,11 +1,11 @@
 //! The program `bank-client` as people and scripts use it.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use crate::support::bank::{Opening, RealBank, Subject};
+use crate::support::line::money;
 
 /// Runs `bank-client` against a bank, with lines on stdin.
 fn client(bank: &RealBank, words: &[&str], stdin: &str) -> Output {
@@ -13,7 +13,14 @@ fn client(bank: &RealBank, words: &[&str], stdin: &str) -> Output {
 }
 
 fn client_at(address: &str, words: &[&str], stdin: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bank-client"))
+    let mut child = spawn(address, words);
+    // A client that ends early does not read everything.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn spawn(address: &str, words: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_bank-client"))
         .args(["--server", address])
         .args(words)
         .env("TZ", "UTC")
@@ -22,10 +29,7 @@ fn client_at(address: &str, words: &[&str], stdin: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    // A client that ends early does not read everything.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
+        .unwrap()
 }
 
 fn out(output: &Output) -> String {
@@ -202,6 +206,8 @@ fn a_bank_that_is_not_there_is_told_from_one_that_is_lost_halfway() {
 
 #[test]
 fn a_deposit_outlives_the_bank_it_was_sent_to() {
+    const PORTION: usize = 50;
+    const CRASHES: usize = 3;
     let opening = Opening::new(1, 10_000);
     let mut bank = RealBank::start(&opening);
     let port = bank.address().get();
@@ -225,28 +231,36 @@ fn a_deposit_outlives_the_bank_it_was_sent_to() {
             }
         }
     });
-    let running = thread::spawn(move || {
-        let words = ["--account", "0000000001"];
-        let session: String = std::iter::once("1234\n".to_owned())
-            .chain((0..200).map(|_| "3\n0.01\n".to_owned()))
-            .collect();
-        client_at(&through, &words, &session)
-    });
-    thread::sleep(Duration::from_millis(100));
-    for _ in 0..3 {
+    let mut child = spawn(&through, &["--account", "0000000001"]);
+    let mut typed = child.stdin.take().unwrap();
+    let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut deposited = 0;
+    let mut last = String::new();
+    let mut see = |count: usize| {
+        while deposited < count {
+            last = shown.next().expect("it shows more").unwrap();
+            deposited += usize::from(last.starts_with("Deposited."));
+        }
+        last.clone()
+    };
+    typed.write_all(b"1234\n").unwrap();
+    let portion = "3\n0.01\n".repeat(PORTION);
+    for crash in 0..CRASHES {
+        typed.write_all(portion.as_bytes()).unwrap();
+        // It is in the middle of a portion, and the last one is not even asked for.
+        see(crash * PORTION + PORTION / 2);
         bank.crash();
-        thread::sleep(Duration::from_millis(80));
     }
+    typed.write_all(portion.as_bytes()).unwrap();
     assert_ne!(bank.address().get(), port);
-    let output = running.join().unwrap();
+    let all = (CRASHES + 1) * PORTION;
+    assert!(see(all).contains(&format!("Balance: {}", money(10_000 + all as i64))));
+    typed.write_all(b"0\n").unwrap();
+    drop(typed);
+    let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", err(&output));
-    assert_eq!(
-        out(&output).matches("Deposited.").count(),
-        200,
-        "{}",
-        err(&output)
-    );
-    assert!(out(&output).contains("Balance: 102.00"), "{}", out(&output));
+    let rest: Vec<String> = shown.map(Result::unwrap).collect();
+    assert_eq!(rest, ["Goodbye."], "each deposit is done once: {}", err(&output));
 }
 
 #[test]
