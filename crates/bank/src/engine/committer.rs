@@ -6,7 +6,8 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::Notify;
 
-use super::{Shared, State, Unavailable};
+use super::book::State;
+use super::{Shared, Unavailable};
 use crate::entry::Entry;
 use crate::limits::{PENDING_BYTES_MAX, SNAPSHOT_AT_CLOSE_ENTRIES};
 use crate::store::{Batch, Store, StoreError};

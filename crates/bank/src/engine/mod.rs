@@ -16,29 +16,27 @@
 //! Nobody hears of an entry before it is durable, not even by reading a balance that includes it. When the store
 //! fails, nothing is acknowledged any more.
 
+mod book;
 mod committer;
+mod promise;
 mod stamps;
 mod statement;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use lamport::OrderedLock;
 use tokio::sync::{Notify, watch};
 
+pub use promise::{ExecuteError, Promise, Unavailable};
 pub use statement::{StatementError, StatementLine};
 
 use crate::account::AccountId;
 use crate::amount::Balance;
-use crate::debts::{Debts, Wait};
 use crate::entry::{Entry, KeyPrint};
 use crate::ledger::{Account, Index, Ledger, Moment, Operation, Outcome, Refusal, Slot};
-use crate::limits::{
-    PENDING_BYTES_MAX, REFUSAL_FORGIVEN_AFTER, REFUSALS_COUNTED_MAX, REFUSALS_PER_ACCOUNT_MAX,
-};
 use crate::store::{ReadEntries, Store, StoreError};
-use committer::Commit;
+use book::Book;
 use stamps::Stamps;
 
 /// In which order requests are served that wait for one account: by Lamport time, then by client.
@@ -67,56 +65,6 @@ struct Shared {
     first_time: u64,
 }
 
-struct Book {
-    ledger: Ledger,
-    gathered: committer::Gathered,
-    /// What the committer is making durable.
-    flying: Option<committer::Flying>,
-    durable_entry: u64,
-    state: State,
-    /// Refusals written for each account.
-    refusals: Debts<AccountId>,
-    started: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Serving,
-    Closing,
-    Failed,
-}
-
-/// Why an operation was not done, or is not known to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ExecuteError {
-    /// It was refused and changes nothing.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It would be refused, but so much was refused to this account that no more of it can be remembered for now. Its
-    /// key is still free.
-    #[error("too much was refused to this account")]
-    TooManyRefusals {
-        /// How long to wait.
-        wait: Duration,
-    },
-    /// The store failed, or the bank is closed.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-/// The store failed, or the bank is closed. Whether an operation on its way was done will be known after a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the bank's storage does not take anything any more")]
-pub struct Unavailable;
-
-/// What was decided, not yet durable: [`durable`](Promise::durable) waits until it is.
-#[derive(Debug)]
-#[must_use = "what is not durable must not be told"]
-pub struct Promise<T> {
-    value: T,
-    commit: Option<Arc<Commit>>,
-}
-
 /// What an account holds, and the latest entry in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holding {
@@ -124,37 +72,6 @@ pub struct Holding {
     pub balance: Balance,
     /// The number of the latest entry that touched it.
     pub entry: u64,
-}
-
-impl<T> Promise<T> {
-    /// A value that may be told at once.
-    pub fn kept(value: T) -> Self {
-        Self { value, commit: None }
-    }
-
-    /// Makes another value of this one, under the same promise.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Promise<U> {
-        Promise {
-            value: change(self.value),
-            commit: self.commit,
-        }
-    }
-
-    /// Waits until the value may be told.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] if it may never be told.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses the answer, not the operation.
-    pub async fn durable(self) -> Result<T, Unavailable> {
-        if let Some(commit) = self.commit {
-            commit.wait().await?;
-        }
-        Ok(self.value)
-    }
 }
 
 impl Bank {
@@ -169,19 +86,7 @@ impl Bank {
             locks: ledger.accounts().iter().map(|_| OrderedLock::new(())).collect(),
             index: ledger.index(),
             entries: store.entries(),
-            book: Mutex::new(Book {
-                gathered: committer::Gathered::after(store.entry_chain()),
-                flying: None,
-                durable_entry: ledger.last_entry(),
-                state: State::Serving,
-                refusals: Debts::new(
-                    Some(REFUSALS_PER_ACCOUNT_MAX),
-                    REFUSAL_FORGIVEN_AFTER,
-                    REFUSALS_COUNTED_MAX,
-                ),
-                started: Instant::now(),
-                ledger,
-            }),
+            book: Mutex::new(Book::open(ledger, store.entry_chain())),
             work: Condvar::new(),
             room: Notify::new(),
             committer: Mutex::new(None),
@@ -433,88 +338,6 @@ impl Shared {
     fn book(&self) -> MutexGuard<'_, Book> {
         // A panic while the book is open would leave a ledger that nobody may serve from.
         self.book.lock().expect("nobody panics with the book open")
-    }
-}
-
-impl Book {
-    fn must_serve(&self) -> Result<(), Unavailable> {
-        if self.state == State::Serving {
-            Ok(())
-        } else {
-            Err(Unavailable)
-        }
-    }
-
-    fn close(&mut self) {
-        if self.state == State::Serving {
-            self.state = State::Closing;
-        }
-    }
-
-    /// Decides an operation, `None` if too much is gathered to take it now. True when nothing was gathered before.
-    fn try_execute(
-        &mut self,
-        operation: &Operation,
-        key: Option<KeyPrint>,
-        moment: Moment,
-    ) -> Option<Result<(Promise<Outcome>, bool), ExecuteError>> {
-        if self.must_serve().is_err() {
-            return Some(Err(Unavailable.into()));
-        }
-        if self.gathered.bytes.len() > PENDING_BYTES_MAX {
-            return None;
-        }
-        let outcome = match self.ledger.execute(operation, key, moment) {
-            Ok(outcome) => outcome,
-            Err(refusal) => match self.remember(operation, key, moment, refusal) {
-                Ok(outcome) => outcome,
-                Err(error) => return Some(Err(error)),
-            },
-        };
-        let was_idle = self.gathered.count == 0;
-        let commit = match &outcome {
-            Outcome::Done(entry) | Outcome::Refused(entry) => Some(self.gathered.add(entry)),
-            Outcome::Seen(number) => self.commit_of(*number),
-        };
-        Some(Ok((
-            Promise {
-                value: outcome,
-                commit,
-            },
-            was_idle,
-        )))
-    }
-
-    /// Makes a refusal the outcome of its key, where there is one.
-    fn remember(
-        &mut self,
-        operation: &Operation,
-        key: Option<KeyPrint>,
-        moment: Moment,
-        refusal: Refusal,
-    ) -> Result<Outcome, ExecuteError> {
-        let Some((key, account)) = key.zip(operation.account()) else {
-            return Err(refusal.into());
-        };
-        let now = self.started.elapsed();
-        if let Err(Wait(wait)) = self.refusals.may(now, &account) {
-            return Err(ExecuteError::TooManyRefusals { wait });
-        }
-        let outcome = self
-            .ledger
-            .remember(operation, key, moment, refusal)
-            .ok_or(refusal)?;
-        self.refusals.pay(now, account);
-        Ok(outcome)
-    }
-
-    /// Where to wait for an entry to become durable, `None` if it is.
-    fn commit_of(&self, number: u64) -> Option<Arc<Commit>> {
-        match &self.flying {
-            _ if number <= self.durable_entry => None,
-            Some(flying) if number <= flying.last_entry => Some(Arc::clone(&flying.commit)),
-            _ => Some(Arc::clone(&self.gathered.commit)),
-        }
     }
 }
 
