@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::disk::{Directory, Disk};
-use super::journal::{Cursor, Journal, Marks, prepare, segment_name};
+use super::journal::Journal;
+use super::place::{Cursor, Marks};
 use super::scan::{End, Visit, scan};
 use super::sector::SECTOR_BYTES;
+use super::segment::{prepare, segment_name};
 use super::snapshot::{self, Snapshot};
 use super::stamps::{STAMPS_FILE, Stamps};
 use super::{Batch, ReadEntries, Store, StoreError};

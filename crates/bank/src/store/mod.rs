@@ -44,8 +44,11 @@
 pub(crate) mod disk;
 mod files;
 mod journal;
+mod place;
+mod reader;
 mod scan;
 mod sector;
+mod segment;
 #[cfg(test)]
 mod sim;
 mod snapshot;

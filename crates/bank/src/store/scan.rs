@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::disk::{Disk, DiskFile};
-use super::journal::{Cursor, Mark, Marks, Place, SEGMENT_PREFIX, header, segment_name};
+use super::place::{Cursor, Mark, Marks, Place};
 use super::sector::{BLOCK_HEAD, BlockHead, CONTENT_BYTES, SECTOR_BYTES, Sector, read_sector};
+use super::segment::{SEGMENT_PREFIX, header, segment_name};
 use crate::entry::Entry;
 
 /// Who is shown each entry in turn. Their error is a fragment saying why the entry does not follow.

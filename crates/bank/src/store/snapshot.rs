@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::disk::{Disk, DiskFile};
-use super::journal::{Cursor, Mark, Marks, Place};
+use super::place::{Cursor, Mark, Marks, Place};
 use crate::account::AccountId;
 use crate::amount::Balance;
 use crate::entry::KeyPrint;
