@@ -39,10 +39,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         tracer,
         ..args.settings()
     };
-    let server = Server::bind(&args.listen, settings).await.map_err(|error| {
-        let hint = error.hint();
-        hinted(error, hint)
-    })?;
+    let server = Server::bind(&args.listen, settings).await?;
     let address = server
         .local_address()
         .context("the server listens on no address")?;
@@ -63,28 +60,17 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 /// What is done while no server has the data.
 fn manage(args: Args) -> anyhow::Result<()> {
     log_to_stderr(&args.observe.log)?;
-    let with_hint = |error: bank::SetupError| {
-        let hint = error.hint();
-        hinted(error, hint)
-    };
-    let open = || Vault::open(&args.data).map_err(|error| with_hint(error.into()));
-    let open_existing = || Vault::open_existing(&args.data).map_err(with_hint);
+    let (open, open_existing) = (|| Vault::open(&args.data), || Vault::open_existing(&args.data));
     let cost = args.pin_cost();
     match args.command.as_ref().expect("only commands come here") {
-        Command::Audit => {
-            let audited = bank::audit(&args.data).map_err(|error| {
-                let hint = error.hint();
-                hinted(error, hint)
-            })?;
-            print(&serde_json::to_string(&audited)?)
-        }
+        Command::Audit => print(&serde_json::to_string(&bank::audit(&args.data)?)?),
         Command::Export { directory } => {
-            let count = open_existing()?.export(directory).map_err(with_hint)?;
+            let count = open_existing()?.export(directory)?;
             print(&format!("{count} accounts exported"))
         }
         Command::Import { directory, pin } => {
             let pin = args::pin(pin.as_deref())?;
-            let count = open()?.import(directory, &pin, cost).map_err(with_hint)?;
+            let count = open()?.import(directory, &pin, cost)?;
             print(&format!("{count} accounts imported"))
         }
         Command::Open {
@@ -94,13 +80,11 @@ fn manage(args: Args) -> anyhow::Result<()> {
             pin,
         } => {
             let new = args::new_account(account, holder, balance.as_deref(), pin.as_deref())?;
-            open()?.open_accounts(&[new], cost).map_err(with_hint)?;
+            open()?.open_accounts(&[new], cost)?;
             print(&format!("account {account} opened"))
         }
         Command::Close { account } => {
-            open_existing()?
-                .close_account(args::account(account)?)
-                .map_err(with_hint)?;
+            open_existing()?.close_account(args::account(account)?)?;
             print(&format!("account {account} closed"))
         }
         Command::Generate { accounts, entries } => {

@@ -55,21 +55,10 @@ pub enum AuditFailure {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The ledger is not what the journal gives.
-    #[error(transparent)]
+    #[error(
+        "{0}; hint: serve no more from this directory, copy it away, and remove the snapshot: the journal is right"
+    )]
     Ledger(#[from] AuditError),
-}
-
-impl AuditFailure {
-    /// What a person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Store(error) => error.hint(),
-            Self::Ledger(_) => {
-                "serve no more from this directory, copy it away, and remove the snapshot: the journal is right"
-            }
-        }
-    }
 }
 
 /// Audits the bank in `directory`, which no server may be serving: reads the journal from the first entry on into a

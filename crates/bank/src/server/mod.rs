@@ -103,7 +103,7 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// It cannot listen.
-    #[error("failed to listen on {address}: {reason}")]
+    #[error("failed to listen on {address}: {reason}; hint: choose another address; port 0 takes a free one")]
     Listen {
         /// Where.
         address: String,
@@ -118,14 +118,17 @@ pub enum StartError {
     Setup(#[from] SetupError),
     /// Everybody knows these PINs.
     #[error(
-        "the example accounts with the PIN 1234 must not be reachable from other machines, as they would be at {address}"
+        "the example accounts with the PIN 1234 must not be reachable from other machines, as they would be at {address}; \
+         hint: give accounts of your own with --accounts and a new --data, or change these PINs first"
     )]
     ExamplesExposed {
         /// Where it was to listen.
         address: SocketAddr,
     },
     /// Such hashes are guessed in no time.
-    #[error("PINs of the least cost are for tests on this machine, not for {address}")]
+    #[error(
+        "PINs of the least cost are for tests on this machine, not for {address}; hint: leave --pin-cost away"
+    )]
     CheapPinsExposed {
         /// Where it was to listen.
         address: SocketAddr,
@@ -141,23 +144,6 @@ pub enum RunError {
     /// The last of the trace is not written.
     #[error(transparent)]
     Trace(#[from] lamport::trace::CloseError),
-}
-
-impl StartError {
-    /// What a person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Listen { .. } => "choose another address; port 0 takes a free one".to_owned(),
-            Self::Store(error) => error.hint().to_owned(),
-            Self::Setup(error) => error.hint().to_owned(),
-            Self::ExamplesExposed { .. } => {
-                "give accounts of your own with --accounts and a new --data, or change these PINs first"
-                    .to_owned()
-            }
-            Self::CheapPinsExposed { .. } => "leave --pin-cost away".to_owned(),
-        }
-    }
 }
 
 impl Server {

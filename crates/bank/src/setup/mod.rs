@@ -43,7 +43,7 @@ pub struct NewAccount {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file or directory could not be read or written.
-    #[error("failed to {what} {}: {reason}", path.display())]
+    #[error("failed to {what} {}: {reason}; hint: name another path, or mend its permissions", path.display())]
     File {
         /// What was tried: a verb.
         what: &'static str,
@@ -53,7 +53,7 @@ pub enum SetupError {
         reason: std::io::Error,
     },
     /// A document is not one of an account.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {what}; hint: {DOCUMENT_HINT}", path.display())]
     Document {
         /// In which file.
         path: PathBuf,
@@ -61,13 +61,15 @@ pub enum SetupError {
         what: String,
     },
     /// There is nothing where a bank's data should be.
-    #[error("there is no bank in {}", .0.display())]
+    #[error("there is no bank in {}; hint: name the directory of a bank with --data", .0.display())]
     NoBank(PathBuf),
     /// The example accounts must not be made where others can reach them.
-    #[error("the example accounts with the PIN 1234 are only for this machine")]
+    #[error(
+        "the example accounts with the PIN 1234 are only for this machine; hint: give accounts of your own with --accounts FILE"
+    )]
     ExamplesExposed,
     /// The ledger refused.
-    #[error("account {account}: {refusal}")]
+    #[error("account {account}: {refusal}; hint: {}", hint_for(*refusal))]
     Refused {
         /// Which account.
         account: AccountId,
@@ -80,32 +82,19 @@ pub enum SetupError {
 }
 
 impl SetupError {
-    /// What a person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::File { .. } => "name another path, or mend its permissions",
-            Self::Document { .. } => {
-                "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts"
-            }
-            Self::NoBank(_) => "name the directory of a bank with --data",
-            Self::ExamplesExposed => "give accounts of your own with --accounts FILE",
-            Self::Refused {
-                refusal: Refusal::NotEmpty { .. },
-                ..
-            } => "withdraw or transfer the money first",
-            Self::Refused { .. } => "check the RG; closed accounts stay closed",
-            // The lock is the first file that is made.
-            Self::Store(StoreError::Io { what: "lock", .. }) => {
-                "name a directory that this user may write to with --data"
-            }
-            Self::Store(error) => error.hint(),
-        }
-    }
-
     fn file(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |reason| Self::File { what, path, reason }
+    }
+}
+
+const DOCUMENT_HINT: &str = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts";
+
+/// What a person can do about an account that the ledger refused.
+fn hint_for(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotEmpty { .. } => "withdraw or transfer the money first",
+        _ => "check the RG; closed accounts stay closed",
     }
 }
 

@@ -129,10 +129,12 @@ pub struct Batch<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the data directory.
-    #[error("the data directory is in use by another process")]
+    #[error(
+        "the data directory is in use by another process; hint: stop the other server, or name another directory with --data"
+    )]
     Locked,
     /// The system refused something.
-    #[error("failed to {what} {file}: {reason}")]
+    #[error("failed to {what} {file}: {reason}; hint: {}", hint_for(what))]
     Io {
         /// What was tried: a verb.
         what: &'static str,
@@ -142,7 +144,7 @@ pub enum StoreError {
         reason: io::Error,
     },
     /// What stands in a file was not written by us like this.
-    #[error("{file} is damaged at byte {offset}: {what}")]
+    #[error("{file} is damaged at byte {offset}: {what}; hint: {DAMAGED_HINT}")]
     Damaged {
         /// Which file.
         file: String,
@@ -152,10 +154,10 @@ pub enum StoreError {
         what: String,
     },
     /// An earlier write or sync failed; nothing may be believed durable any more.
-    #[error("the store failed before and takes nothing any more")]
+    #[error("the store failed before and takes nothing any more; hint: {FAILED_HINT}")]
     Poisoned,
     /// There is no entry with this number.
-    #[error("there is no entry {0}")]
+    #[error("there is no entry {0}; hint: {DAMAGED_HINT}")]
     NoEntry(u64),
 }
 
@@ -172,22 +174,18 @@ impl StoreError {
             what: what.into(),
         }
     }
+}
 
-    /// What a person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Locked => "stop the other server, or name another directory with --data",
-            Self::Io {
-                what: "find" | "open",
-                ..
-            } => "name the directory of a bank with --data, or mend its permissions",
-            Self::Io { .. } | Self::Poisoned => {
-                "free space or mend the disk, then start again: the journal is replayed"
-            }
-            Self::Damaged { .. } | Self::NoEntry(_) => {
-                "nothing was changed; copy the directory away, mend the disk and restore the file from a copy"
-            }
-        }
+const FAILED_HINT: &str = "free space or mend the disk, then start again: the journal is replayed";
+const DAMAGED_HINT: &str =
+    "nothing was changed; copy the directory away, mend the disk and restore the file from a copy";
+
+/// What a person can do when the system refused this to us.
+fn hint_for(what: &str) -> &'static str {
+    match what {
+        "find" | "open" => "name the directory of a bank with --data, or mend its permissions",
+        // The first file that is made.
+        "lock" => "name a directory that this user may write to with --data",
+        _ => FAILED_HINT,
     }
 }
