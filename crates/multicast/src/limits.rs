@@ -112,8 +112,8 @@ pub const INBOX_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages of the application that enter the core before others get at it.
 pub const LOCAL_BATCH_MAX: usize = 512;
 
-/// How many times a thread that was at the engine goes back for what links left there meanwhile, before it leaves that to the task
-/// that keeps the time. Most often nothing is left the first time; a thread that came by has its own work to do.
+/// How many times a thread that was at the engine goes back for what links left there meanwhile, before it calls the task that
+/// keeps the time: a link's, an application's or the journal's thread has its own work to do.
 pub const COMBINING_ROUNDS_MAX: usize = 4;
 
 /// A journal is written anew when it is longer than this, in bytes, and twice as long as when it was begun.

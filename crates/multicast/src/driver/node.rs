@@ -300,7 +300,6 @@ impl Combiner<Engine, Batch> for Node {
         Some(done)
     }
 
-    /// A thread of a link, of the application or of the journal has its own work to do.
     fn hand_over(&self) {
         self.timekeeper.notify_one();
     }
