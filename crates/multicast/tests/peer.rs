@@ -20,6 +20,8 @@ struct Peer {
     child: Child,
     stdin: ChildStdin,
     lines: Receiver<String>,
+    /// Where it listens.
+    address: String,
 }
 
 impl Peer {
@@ -44,9 +46,15 @@ impl Peer {
                 .try_for_each(|line| send.send(line))
         });
         let stdin = child.stdin.take().unwrap();
-        let mut peer = Self { child, stdin, lines };
+        let mut peer = Self {
+            child,
+            stdin,
+            lines,
+            address: String::new(),
+        };
+        peer.address = peer.line();
         assert!(
-            peer.line().starts_with("127.0.0.1:"),
+            peer.address.starts_with("127.0.0.1:"),
             "the first line is the address"
         );
         peer
@@ -147,6 +155,39 @@ fn json_for_machines_in_total_order() {
 }
 
 #[test]
+fn a_line_that_is_refused_keeps_no_other_back() {
+    let directory = tempfile::tempdir().unwrap();
+    group_file::write(&directory.path().join("group.json"), &members::members(1));
+    let mut peer = Peer::start(directory.path(), "P1", &["--memory"]);
+    let mut client = Command::new(env!("CARGO_BIN_EXE_multicast-client"))
+        .args([&peer.address, "send"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let long = "x".repeat(multicast::limits::DATA_BYTES_MAX + 1);
+    let lines = format!("before\n{long}\nafter\n");
+    client.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = client.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<&str> = told.lines().collect();
+    assert!(
+        matches!(told[..], [before, after] if before.ends_with("Sent: before") && after.ends_with("Sent: after")),
+        "{told:?}"
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("not sent: a message has at most 61440 bytes, this one has 61441"),
+        "{said}"
+    );
+    assert!(said.ends_with("error: a line was not sent\n"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+    peer.expect("[P1] [Lamport=1] ", "Sent: before");
+    peer.expect("[P1] [Lamport=2] ", "Sent: after");
+}
+
+#[test]
 fn a_mistake_ends_with_a_hint() {
     let run = |args: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_multicast"))
@@ -190,8 +231,10 @@ fn a_reader_that_takes_nothing_does_not_hold_up_the_end() {
     let mut stdout = BufReader::with_capacity(16, child.stdout.take().unwrap());
     stdout.read_line(&mut String::new()).unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // One line that is printed longer than a pipe holds: once it has begun to come, and is not read further, it is stuck.
-    writeln!(stdin, "{}", "\u{1b}".repeat(50_000)).unwrap();
+    // Lines that are printed longer than a pipe holds: once they have begun to come, and are not read further, they are stuck.
+    for _ in 0..3 {
+        writeln!(stdin, "{}", "x".repeat(50_000)).unwrap();
+    }
     stdout.read_exact(&mut [0]).unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use anyhow::bail;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use lamport::ProcessId;
 use lamport::trace::Service;
@@ -59,12 +60,13 @@ async fn send(dialer: &Dialer, settings: ClientSettings, text: &str, json: bool)
     show_sent(text, &sent, json)
 }
 
-/// Every line is a message. Answers are shown as they come, in order.
+/// Every line is a message. Answers are shown as they come, in order; a line that is refused does not keep the others back.
 async fn send_lines(dialer: &Dialer, settings: ClientSettings, json: bool) -> anyhow::Result<()> {
     let session = Session::attach(dialer, settings).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut sending = FuturesOrdered::new();
     let mut open = true;
+    let mut refused = 0_usize;
     while open || !sending.is_empty() {
         tokio::select! {
             line = lines.next_line(), if open && sending.len() < SENDING_MAX => match line? {
@@ -72,16 +74,24 @@ async fn send_lines(dialer: &Dialer, settings: ClientSettings, json: bool) -> an
                 Some(text) if text.is_empty() => {}
                 Some(text) => {
                     let answer = session.begin_send(&text).await?;
-                    sending.push_back(async move { answer.done().await.map(|sent| (text, sent)) });
+                    sending.push_back(async move { (answer.done().await, text) });
                 }
             },
-            Some(answered) = sending.next() => {
-                let (text, sent) = answered?;
-                show_sent(&text, &sent, json)?;
+            Some((answer, text)) = sending.next() => match answer {
+                Ok(sent) => show_sent(&text, &sent, json)?,
+                Err(ClientError::Refused(told)) => {
+                    refused += 1;
+                    tell(&mut io::stderr().lock(), &format!("not sent: {told}"))?;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
-    Ok(())
+    match refused {
+        0 => Ok(()),
+        1 => bail!("a line was not sent"),
+        refused => bail!("{refused} lines were not sent"),
+    }
 }
 
 fn show_sent(text: &str, sent: &Sent, json: bool) -> anyhow::Result<()> {
