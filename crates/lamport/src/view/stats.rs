@@ -72,7 +72,9 @@ impl Stats {
             stats.events += 1;
             let (first, last) = stats.span_us.get_or_insert((event.at_us, event.at_us));
             (*first, *last) = ((*first).min(event.at_us), (*last).max(event.at_us));
-            *entry(&mut stats.labels, &event.label) += 1;
+            if !event.label.is_empty() {
+                *entry(&mut stats.labels, &event.label) += 1;
+            }
             let process = entry(&mut processes, &event.process);
             if process.last == 0 {
                 process.first = event.lamport;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lamport::check::Merge;
 use lamport::trace::{ReadProblem, Reader};
@@ -75,7 +75,12 @@ pub(crate) fn line(path: &Path, number: u64) -> Option<String> {
 pub(crate) fn output(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
     match path {
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
-        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+        Some(path) => std::fs::write(path, text).map_err(|error| {
+            anyhow!(
+                "cannot write {}: {error}; hint: name a file in a directory that this user may write to",
+                path.display()
+            )
+        }),
     }
 }
 
