@@ -70,7 +70,8 @@ Type a line to say it. Lines that begin with / are commands:
   /register             protect your name by a password
   /help                 show this
   /quit, or sair        leave
-A line that shall begin with / begins with //. For a name with spaces: /msg \"Ana Maria\" TEXT.";
+A line that shall begin with / begins with //.
+A name with spaces stands in quotes: /msg \"Ana Maria\" TEXT.";
 
 const COMMANDS: [&str; 10] = [
     "/help",

@@ -35,7 +35,10 @@ pub(super) async fn run(settings: Settings, json: bool) -> anyhow::Result<()> {
         }
         match notice {
             Notice::Ended(End::Left(0)) if output.refused == 0 => return Ok(()),
-            Notice::Ended(End::Left(_)) => bail!("{} lines were not said, or nobody knows", output.refused),
+            Notice::Ended(End::Left(_)) => match output.refused {
+                0 | 1 => bail!("a line was not said, or nobody knows"),
+                refused => bail!("{refused} lines were not said, or nobody knows"),
+            },
             Notice::Ended(End::Refused(error)) => {
                 return Err(super::explain(chat::client::JoinError::Refused(error), &address));
             }

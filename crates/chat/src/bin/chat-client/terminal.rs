@@ -170,7 +170,7 @@ fn greet(joined: &Joined) -> std::io::Result<()> {
     let (name, room) = (Harmless(&joined.name), Harmless(&joined.room));
     writeln!(
         std::io::stdout(),
-        "You are {name} in {room}; {others} here. /help lists the commands, sair leaves."
+        "You are {name} in {room}; {others} here.\n/help lists the commands, sair leaves."
     )
 }
 
