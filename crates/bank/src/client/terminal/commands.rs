@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::console::Console;
-use super::{Failure, show};
+use super::{Failure, exit, show};
 use crate::client::{Key, OperationError, Session, TypedPin};
 
 /// Entries asked for at once; the server may give fewer.
@@ -28,11 +28,12 @@ pub(super) async fn run(
     session: &mut Session,
     console: &mut impl Console,
 ) -> Result<(), Failure> {
-    let account = args.account.as_deref().ok_or_else(|| {
-        hinted(
+    let account = args.account.as_deref().ok_or_else(|| Failure {
+        code: exit::WRONG_USAGE,
+        error: hinted(
             anyhow::Error::msg("a command needs an account"),
             "name it: --account 1111111111",
-        )
+        ),
     })?;
     let pin = pin(args.pin_file.as_deref(), "BANK_PIN", "PIN: ", console).await?;
     match operate(command, account, pin, session, console).await {

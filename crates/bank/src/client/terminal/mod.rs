@@ -25,10 +25,12 @@ use super::observer::Recorder;
 use super::session::{Notice, Session};
 use console::{Console, Terminal};
 
-/// Exit codes, beside 0 for success and 2 for a command line that is not understood.
+/// Exit codes, beside 0 for success. A command line that is not understood ends with [`WRONG_USAGE`](exit::WRONG_USAGE) too.
 pub mod exit {
     /// Refused by the bank, or something failed; nothing was done.
     pub const REFUSED: u8 = 1;
+    /// The command line or what stands for it lacks something; nothing was asked of the bank.
+    pub const WRONG_USAGE: u8 = 2;
     /// The login was refused.
     pub const LOGIN_REFUSED: u8 = 3;
     /// The bank could not be reached; nothing was done.
