@@ -232,6 +232,8 @@ impl<'l, 'b> Desk<'l, 'b> {
     fn refuse_line(&mut self, mut refusal: Refusal) {
         if let Some(lamport) = refusal.lamport
             && let Err(error) = self.receive("refused", lamport)
+            // That a request has no id is told first.
+            && refusal.id.is_some()
         {
             refusal.error = error;
         }

@@ -67,6 +67,21 @@ async fn fields_that_are_wrong() {
     .await;
 }
 
+/// Of several codes that apply, the protocol says which is told.
+#[tokio::test]
+async fn what_is_wrong_in_more_than_one_way() {
+    check_refused(&[
+        (r#"{"lamport":9007199254740991,"op":"fly"}"#, "missing_field"),
+        (r#"{"lamport":9007199254740991,"id":1}"#, "clock_leap"),
+        (r#"{"lamport":9007199254740991,"id":1,"op":"fly"}"#, "clock_leap"),
+        (r#"{"lamport":9007199254740991,"id":1,"op":"say"}"#, "clock_leap"),
+        (r#"{"lamport":-1,"op":"fly"}"#, "invalid_stamp"),
+        (r#"{"lamport":-1,"id":1,"op":"say","text":7}"#, "invalid_field"),
+        (r#"{"id":1,"op":"say","text":7,"op":"say"}"#, "invalid_field"),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn texts_that_are_too_long() {
     let longest = "x".repeat(chat::limits::TEXT_BYTES_MAX);
