@@ -7,7 +7,7 @@ use crate::limits::{HEARTBEAT_AFTER, REPAIR_EVERY, WAIT_TOLD_AFTER};
 use crate::members::MemberSet;
 
 impl Peer {
-    /// When the next [`Input::Tick`] is due at the latest.
+    /// When the next [`Input::Tick`](super::Input::Tick) is due at the latest.
     #[must_use]
     pub fn deadline(&self) -> u64 {
         let mut deadline = self.status_at.min(self.repair_at);
