@@ -51,8 +51,8 @@ async fn in_memory() -> (Connection, Stream) {
 async fn what_is_delivered_needs_no_task() {
     let (connection, mut peer) = over_tcp().await;
     let outbox = connection.outbox().clone();
-    assert_eq!(outbox.defer(Bytes::from_static(b"one\n")), Pushed::Taken);
-    assert_eq!(outbox.defer(Bytes::from_static(b"two\n")), Pushed::Taken);
+    assert_eq!(outbox.defer(Bytes::from_static(b"one\n")), Pushed::Queued);
+    assert_eq!(outbox.defer(Bytes::from_static(b"two\n")), Pushed::Queued);
     assert_eq!(outbox.queued_bytes(), 8);
     outbox.deliver();
     assert_eq!(outbox.queued_bytes(), 0);
@@ -97,9 +97,9 @@ async fn what_cannot_be_delivered_at_once_is_left_to_the_task_in_order() {
 async fn nothing_is_delivered_before_what_the_task_has_claimed() {
     let (mut connection, mut peer) = over_tcp().await;
     let outbox = connection.outbox().clone();
-    assert_eq!(outbox.push_reply(Bytes::from_static(b"first\n")), Pushed::Taken);
+    assert_eq!(outbox.push_reply(Bytes::from_static(b"first\n")), Pushed::Queued);
     connection.claim_queued();
-    assert_eq!(outbox.defer(Bytes::from_static(b"then\n")), Pushed::Taken);
+    assert_eq!(outbox.defer(Bytes::from_static(b"then\n")), Pushed::Queued);
     outbox.deliver();
     connection.finish().await;
     let mut lines = String::new();
@@ -115,7 +115,7 @@ async fn of_what_is_delivered_in_part_the_rest_follows() {
     // Nobody reads, so that in the end the socket takes a part of a chunk, or nothing.
     let mut deferred = 0;
     while outbox.queued_bytes() == 0 {
-        assert_eq!(outbox.defer(chunk(deferred)), Pushed::Taken);
+        assert_eq!(outbox.defer(chunk(deferred)), Pushed::Queued);
         outbox.deliver();
         deferred += 1;
         assert!(deferred < 10_000, "a socket that nobody reads takes no gigabyte");
@@ -153,7 +153,7 @@ async fn what_is_deferred_in_memory_is_written_by_the_task() {
     let outbox = connection.outbox().clone();
     let task = tokio::spawn(async move { connection.turn().await });
     tokio::task::yield_now().await;
-    assert_eq!(outbox.defer(Bytes::from_static(b"one\n")), Pushed::Taken);
+    assert_eq!(outbox.defer(Bytes::from_static(b"one\n")), Pushed::Queued);
     outbox.deliver();
     let mut line = [0; 4];
     peer.read_exact(&mut line).await.unwrap();

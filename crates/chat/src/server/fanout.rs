@@ -142,7 +142,7 @@ impl Chunk {
                 continue;
             };
             match receiver.push(lines.clone(), deliveries) {
-                Pushed::Taken | Pushed::Closed => {}
+                Pushed::Queued | Pushed::Closed => {}
                 Pushed::Pressing => drop(pressing.insert(member)),
                 Pushed::Full => receiver.misses(&open),
             }
@@ -236,7 +236,7 @@ impl Deliveries {
             return outbox.push(lines);
         }
         let pushed = outbox.defer(lines);
-        if matches!(pushed, Pushed::Taken | Pushed::Pressing) {
+        if matches!(pushed, Pushed::Queued | Pushed::Pressing) {
             self.0.push(outbox.clone());
         }
         pushed

@@ -48,10 +48,10 @@ impl Default for OutboxLimits {
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a chunk that was not taken will never be seen by its receiver"]
+#[must_use = "a chunk that was not queued will never be seen by its receiver"]
 pub enum Pushed {
     /// Queued.
-    Taken,
+    Queued,
     /// Queued, and the queue is above its soft mark: slow down.
     Pressing,
     /// Not queued: the queue is above its hard mark. The connection's task will be told once it has
@@ -165,7 +165,7 @@ impl Outbox {
         let mut queue = self.lock();
         let pushed = queue.take_in(chunk, bytes_max);
         let writer = match pushed {
-            Pushed::Taken | Pushed::Pressing => queue.take_writer(),
+            Pushed::Queued | Pushed::Pressing => queue.take_writer(),
             Pushed::Full | Pushed::Closed => None,
         };
         drop(queue);

@@ -85,7 +85,11 @@ impl Queue {
         self.chunks.push_back(chunk);
         let pressing = self.is_above_soft();
         self.pressing |= pressing;
-        if pressing { Pushed::Pressing } else { Pushed::Taken }
+        if pressing {
+            Pushed::Pressing
+        } else {
+            Pushed::Queued
+        }
     }
 
     /// Moves everything queued to the end of `chunks`, to be written by the caller.

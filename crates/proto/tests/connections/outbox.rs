@@ -25,7 +25,7 @@ async fn an_outbox_above_its_hard_mark_refuses_events_and_tells_when_it_drained(
     let pushed: Vec<Pushed> = (0..4).map(|_| outbox.push(chunk.clone())).collect();
     assert_eq!(
         pushed,
-        [Pushed::Taken, Pushed::Pressing, Pushed::Pressing, Pushed::Full]
+        [Pushed::Queued, Pushed::Pressing, Pushed::Pressing, Pushed::Full]
     );
     assert_eq!(outbox.queued_bytes(), 180_000);
     let reading = tokio::spawn(async move {
@@ -51,9 +51,9 @@ async fn claimed_lines_go_first_then_added_ones_then_the_rest() {
     let (stream, address) = listener.accept().await.unwrap();
     let mut connection = Connection::new(stream, address, "c".into(), Arc::default(), &Shutdown::new());
     let outbox = connection.outbox().clone();
-    assert_eq!(outbox.push_reply(Bytes::from_static(b"reply\n")), Pushed::Taken);
+    assert_eq!(outbox.push_reply(Bytes::from_static(b"reply\n")), Pushed::Queued);
     connection.claim_queued();
-    assert_eq!(outbox.push(Bytes::from_static(b"live\n")), Pushed::Taken);
+    assert_eq!(outbox.push(Bytes::from_static(b"live\n")), Pushed::Queued);
     connection.write_next(Bytes::from_static(b"replay\n"));
     connection.finish().await;
     let mut lines = String::new();

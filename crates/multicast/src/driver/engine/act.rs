@@ -128,7 +128,7 @@ impl Engine {
         for member in self.lines_to.iter() {
             if let Some(link) = &self.links[member.index()] {
                 match link.outbox.defer(chunk.clone()) {
-                    Pushed::Taken | Pushed::Pressing => self.written.insert(member),
+                    Pushed::Queued | Pushed::Pressing => self.written.insert(member),
                     // The link's task notices both, and the link begins anew.
                     Pushed::Full | Pushed::Closed => {}
                 }
