@@ -34,17 +34,21 @@ mod chat;
 mod merge;
 mod messages;
 mod multicast;
+mod names;
 mod numbered;
+mod place;
+mod report;
 mod rule;
-
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use crate::trace::facts::ORDER;
 use crate::trace::{Kind, Service, TraceEvent};
 
+use names::Names;
+
 pub use merge::{Merge, MergeError, SOURCES_MAX};
 pub use multicast::Order;
+pub use place::Place;
+pub use report::Report;
 pub use rule::{Rule, Violation, Witness};
 
 /// What is asked of a run besides the rules that always hold.
@@ -61,10 +65,6 @@ pub struct Options {
     pub lifted: Vec<Rule>,
 }
 
-/// Where an event stands: the number of its source, from 0 in the order they were added, and its line.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place(u64);
-
 /// Verifies a run event by event. See the [module](self) for what it checks.
 #[derive(Debug)]
 pub struct Check {
@@ -77,25 +77,6 @@ pub struct Check {
     bank: bank::Bank,
     multicast: multicast::Multicast,
     report: Report,
-}
-
-/// What was found in a run that breaks no rule.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
-    /// Events checked.
-    pub events: u64,
-    /// Of them by kind and service.
-    pub counts: BTreeMap<(Service, Kind), u64>,
-    /// How many processes they belong to.
-    pub processes: usize,
-    /// How often each rule was put to the test, in the order of [`Rule::ALL`]; see [`tested`](Report::tested).
-    tests: [u64; Rule::ALL.len()],
-    /// What could not be proved for want of events, in words, with how often.
-    pub unproved: BTreeMap<&'static str, u64>,
-    /// Events that the traces say are missing.
-    pub dropped: u64,
-    /// Sources that do not end in good order: their processes were killed, or run still.
-    pub unfinished: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -283,27 +264,6 @@ fn unless_lifted(lifted: &[Rule], outcome: Result<(), Box<Violation>>) -> Result
     })
 }
 
-impl Report {
-    /// How many events the rule was put to the test on, and held. None: the run has nothing that the rule is about, or what
-    /// it needs was not traced.
-    #[must_use]
-    pub fn tested(&self, rule: Rule) -> u64 {
-        self.tests[rule as usize]
-    }
-
-    fn test(&mut self, rule: Rule) {
-        self.tests[rule as usize] += 1;
-    }
-
-    fn test_often(&mut self, rule: Rule, times: usize) {
-        self.tests[rule as usize] += times as u64;
-    }
-
-    fn unproved(&mut self, what: &'static str) {
-        *self.unproved.entry(what).or_default() += 1;
-    }
-}
-
 /// What the rules for a whole run look at.
 struct Run<'c> {
     options: &'c Options,
@@ -335,82 +295,6 @@ impl Seen<'_> {
             ),
             [(self.place, self.describe())],
         )
-    }
-}
-
-impl Place {
-    const LINE_BITS: u32 = 44;
-
-    /// The line `line` of the source number `source`.
-    ///
-    /// # Panics
-    ///
-    /// Beyond 2^20 sources or 2^44 lines.
-    #[must_use]
-    pub const fn new(source: u32, line: u64) -> Self {
-        assert!(source < 1 << (64 - Self::LINE_BITS) && line < 1 << Self::LINE_BITS);
-        Self((source as u64) << Self::LINE_BITS | line)
-    }
-
-    /// The number of the source.
-    #[must_use]
-    pub const fn source(self) -> u32 {
-        (self.0 >> Self::LINE_BITS) as u32
-    }
-
-    /// The line, from 1.
-    #[must_use]
-    pub const fn line(self) -> u64 {
-        self.0 & ((1 << Self::LINE_BITS) - 1)
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.source(), self.line())
-    }
-}
-
-/// Texts by number, in order of their first appearance.
-#[derive(Debug, Default)]
-struct Names {
-    numbers: HashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
-    /// The one asked for last: most traces belong to one process.
-    recent: u32,
-}
-
-impl Names {
-    fn number(&mut self, text: &str) -> u32 {
-        if self
-            .texts
-            .get(self.recent as usize)
-            .is_some_and(|recent| **recent == *text)
-        {
-            return self.recent;
-        }
-        self.recent = match self.numbers.get(text) {
-            Some(&number) => number,
-            None => {
-                let number = u32::try_from(self.texts.len()).expect("fewer names than bytes of memory");
-                self.numbers.insert(text.into(), number);
-                self.texts.push(text.into());
-                number
-            }
-        };
-        self.recent
-    }
-
-    fn find(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied()
-    }
-
-    fn text(&self, number: u32) -> &str {
-        &self.texts[number as usize]
-    }
-
-    fn len(&self) -> usize {
-        self.texts.len()
     }
 }
 
