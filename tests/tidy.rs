@@ -141,7 +141,7 @@ fn dependencies_point_down() {
         &["flat-combining", "proto", "chat", "bank", "multicast"],
     );
     may_not(
-        "flat-combining",
+        "multicast/flat-combining",
         &["lamport", "proto", "chat", "bank", "multicast"],
     );
     may_not("proto", &SERVICES);
