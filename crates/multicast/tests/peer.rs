@@ -228,14 +228,17 @@ fn a_reader_that_takes_nothing_does_not_hold_up_the_end() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdout = BufReader::with_capacity(16, child.stdout.take().unwrap());
-    stdout.read_line(&mut String::new()).unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // Lines that are printed longer than a pipe holds: once they have begun to come, and are not read further, they are stuck.
-    for _ in 0..3 {
-        writeln!(stdin, "{}", "x".repeat(50_000)).unwrap();
-    }
-    stdout.read_exact(&mut [0]).unwrap();
+    // One line that is printed longer than a pipe holds: once it has begun to come, and is not read further, it is stuck.
+    writeln!(stdin, "{}", "\u{202e}".repeat(10_000)).unwrap();
+    let mut stdout = BufReader::with_capacity(16, child.stdout.take().unwrap());
+    let (begins, begun) = channel();
+    std::thread::spawn(move || {
+        stdout.read_line(&mut String::new()).unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        begins.send(stdout)
+    });
+    let stdout = begun.recv_timeout(SOON).expect("the line is printed");
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let (send, ended) = channel();
