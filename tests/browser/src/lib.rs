@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! [`Service`] runs a server program with its page, kills it and starts it again.
+//! [`Service`] runs a server program with its page, kills it and starts it again, at [an address of its own](own_address).
 //!
 //! Tests need no browser to pass: where there is none they are skipped with a word on stderr, unless `ANTES_BROWSER=1` says that
 //! there has to be one. `ANTES_BROWSER=0` skips them in any case.
@@ -25,12 +25,14 @@
 
 #![expect(clippy::print_stderr, reason = "tests show what was logged when they fail")]
 
+mod address;
 mod chromedriver;
 mod hostile;
 mod page;
 mod scripts;
 mod service;
 
+pub use address::own_address;
 pub use chromedriver::Browser;
 pub use hostile::HOSTILE;
 pub use page::{Key, Page, Screen};

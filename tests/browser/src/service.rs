@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::own_address;
+
+/// Asks for any free port.
+const ANY_ADDRESS: &str = "127.0.0.1:0";
+
 /// How long a server may take to say where its page is.
 const START_MAX: Duration = Duration::from_secs(30);
 
@@ -26,7 +31,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Runs `program` with these arguments and `--http` at a free port.
+    /// Runs `program` with these arguments and `--http`. A `127.0.0.1:0` among them is replaced by [an address](own_address) that
+    /// stays the service's while it is away.
     ///
     /// # Panics
     ///
@@ -34,11 +40,12 @@ impl Service {
     #[must_use]
     #[track_caller]
     pub fn start(program: &str, arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().chain(&["--http", "127.0.0.1:0"]);
-        Self::run(
-            program.to_owned(),
-            arguments.map(|&word| word.to_owned()).collect(),
-        )
+        let arguments = arguments.iter().chain(&["--http", ANY_ADDRESS]);
+        let arguments = arguments.map(|&word| match word {
+            ANY_ADDRESS => own_address(),
+            word => word.to_owned(),
+        });
+        Self::run(program.to_owned(), arguments.collect())
     }
 
     /// The first line of its stdout: where it listens.
@@ -90,11 +97,7 @@ impl Service {
     /// Starts it again after [`kill`](Self::kill) or [`stop`](Self::stop), at the same addresses.
     #[track_caller]
     pub fn start_again(&mut self) {
-        let page = self.page.trim_start_matches("http://").trim_end_matches('/');
-        let mut arguments = self.arguments.clone();
-        replace(&mut arguments, "--http", page);
-        replace(&mut arguments, "--listen", &self.address);
-        *self = Self::run(self.program.clone(), arguments);
+        *self = Self::run(self.program.clone(), self.arguments.clone());
     }
 
     #[track_caller]
@@ -143,14 +146,6 @@ impl Service {
         };
         (service.address, service.page) = (address, page);
         service
-    }
-}
-
-/// Puts `value` behind `flag`, if the flag is there.
-fn replace(arguments: &mut [String], flag: &str, value: &str) {
-    let place = arguments.iter().position(|word| word == flag);
-    if let Some(given) = place.and_then(|place| arguments.get_mut(place + 1)) {
-        value.clone_into(given);
     }
 }
 
