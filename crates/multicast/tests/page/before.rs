@@ -2,9 +2,8 @@
 //! a way from one to the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use lamport::trace::{Kind, Reader, Record, TraceEvent};
+use lamport::trace::{Kind, TraceEvent};
 
 /// An event: its process, and its place on that process's line from 1.
 pub(crate) type Place = (String, usize);
@@ -16,16 +15,14 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    pub(crate) fn read(traces: &[PathBuf]) -> Self {
+    /// Of the events of all processes, those of each in its order.
+    pub(crate) fn of(all: Vec<TraceEvent<'static>>) -> Self {
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
         let mut events = BTreeMap::new();
-        for trace in traces {
-            let mut reader = Reader::open(trace).expect("a trace");
-            let mut number = 0;
-            while let Ok(Some(record)) = reader.read() {
-                let Record::Event(event) = record else { continue };
-                number += 1;
-                events.insert((event.process.to_string(), number), event.into_owned());
-            }
+        for event in all {
+            let number = lines.entry(event.process.to_string()).or_default();
+            *number += 1;
+            events.insert((event.process.to_string(), *number), event);
         }
         let mut steps = BTreeSet::new();
         for (place, event) in &events {

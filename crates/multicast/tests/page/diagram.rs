@@ -116,8 +116,7 @@ fn a_scripted_run_is_whole_and_a_click_lights_exactly_the_causal_past_and_future
     page.click("#zoom-out");
     page.until("document.querySelectorAll('.marks .event').length === 30");
 
-    let run = Before::read(&[1, 2, 3].map(|n| group.trace(n)));
-    assert_eq!(run.events.len(), 30);
+    let run = Before::of(group.traced(30));
     // The delivery with the most that is concurrent, to look at.
     let (mut most, mut widest) = (0, None);
     for (place, event) in &run.events {

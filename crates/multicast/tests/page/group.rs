@@ -1,14 +1,22 @@
 //! A group of three peers, each with a page.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use browser::{Browser, Page, Service};
+use lamport::trace::{Reader, Record, TraceEvent};
 use tempfile::TempDir;
 
 use super::group_file;
 use super::members::members;
+
+/// How long a trace may take to be written on a busy machine.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(20);
+
+/// Between two looks at the traces.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Three peers on free ports. They end with it.
 pub(crate) struct Group {
@@ -43,8 +51,20 @@ impl Group {
         )
     }
 
-    /// The trace file of a peer.
-    pub(crate) fn trace(&self, n: usize) -> PathBuf {
+    /// What the trace files of all peers tell, once it is so many events: they are written a little later than a page is told.
+    pub(crate) fn traced(&self, count: usize) -> Vec<TraceEvent<'static>> {
+        let until = Instant::now() + WRITTEN_WITHIN;
+        loop {
+            let events: Vec<_> = (1..=3).flat_map(|n| events(&self.trace(n))).collect();
+            if events.len() == count {
+                return events;
+            }
+            assert!(Instant::now() < until, "{} of {count} events", events.len());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn trace(&self, n: usize) -> PathBuf {
         self.directory.path().join(format!("P{n}.jsonl"))
     }
 
@@ -95,4 +115,15 @@ impl Group {
             ));
         }
     }
+}
+
+/// The events that a trace file holds so far.
+fn events(trace: &Path) -> Vec<TraceEvent<'static>> {
+    let records = Reader::open(trace).expect("a trace").map_while(Result::ok);
+    records
+        .filter_map(|record| match record {
+            Record::Event(event) => Some(event),
+            _ => None,
+        })
+        .collect()
 }

@@ -3,22 +3,9 @@
 use std::time::{Duration, Instant};
 
 use browser::{Browser, Key, Page};
-use lamport::trace::{Reader, Record, TraceEvent};
+use lamport::trace::TraceEvent;
 
 use super::group::Group;
-
-/// The events of a peer's trace that are about a message.
-fn traced(group: &Group, n: usize) -> Vec<TraceEvent<'static>> {
-    let mut reader = Reader::open(group.trace(n)).expect("a trace");
-    let mut events = Vec::new();
-    while let Ok(Some(record)) = reader.read() {
-        match record {
-            Record::Event(event) if event.message.is_some() => events.push(event.into_owned()),
-            _ => {}
-        }
-    }
-    events
-}
 
 fn sends(page: &Page, text: &str) {
     page.fill("#text", text);
@@ -42,16 +29,12 @@ fn what_the_page_sends_is_delivered_once_at_each() {
         page.sees("#deliveries", long.trim_end());
         page.has_no_complaint();
     }
-    let sent = traced(&group, 1)
-        .into_iter()
-        .find(|event| event.label == "from the page");
-    let message = sent.expect("P1 sent it").message;
-    for n in 1..=3 {
-        let times = traced(&group, n)
-            .iter()
-            .filter(|event| event.message == message)
-            .count();
-        assert_eq!(times, 1, "P{n}");
+    let events = group.traced(9);
+    let sent = events.iter().find(|event| event.label == "from the page");
+    let message = &sent.expect("P1 sent it").message;
+    for process in ["P1", "P2", "P3"] {
+        let of = |event: &&TraceEvent<'_>| *event.process == *process && event.message == *message;
+        assert_eq!(events.iter().filter(of).count(), 1, "{process}");
     }
 }
 
