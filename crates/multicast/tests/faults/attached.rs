@@ -1,15 +1,10 @@
 //! A client attached to a peer that is killed and comes back.
 
-use std::time::Duration;
-
 use multicast::client::{MessageName, Seen, Session, Since, Watch, settings};
 use proto::net::Dialer;
 
 use crate::checker::Order;
-use crate::peers::{Group, Setting};
-
-/// How long everything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::peers::{Group, PATIENCE, Setting};
 
 /// Watches P2 while messages are sent at P1 and P2 is killed: those that the watch never saw.
 fn watch_over_a_kill(durable: bool) -> Vec<MessageName> {

@@ -3,132 +3,13 @@
 //!
 //! P1 and P2 are real peers; the test plays P3, or somebody who claims to be.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::io::Write as _;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use crate::checker::{End, Order, check};
-use crate::peers::{Group, SECRET, Setting};
-
-/// How long a peer may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
-
-/// A connection to a peer's port that says whatever it likes.
-struct Intruder {
-    stream: BufReader<TcpStream>,
-    group: String,
-}
-
-impl Intruder {
-    /// Connects to P1 and reads its greeting.
-    fn connect(group: &Group) -> Self {
-        let stream = TcpStream::connect(group.address(0)).unwrap();
-        stream.set_read_timeout(Some(ANSWER)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let mut intruder = Self {
-            stream: BufReader::new(stream),
-            group: group.setting.members.fingerprint(),
-        };
-        assert_eq!(intruder.hear().unwrap()["service"], "multicast");
-        intruder
-    }
-
-    fn say(&mut self, line: impl AsRef<[u8]>) {
-        let bytes = [line.as_ref(), b"\n"].concat();
-        // A peer that has closed already has answered before.
-        let _ = self.stream.get_mut().write_all(&bytes);
-    }
-
-    /// The next line, nothing at the end of the connection.
-    fn hear(&mut self) -> Option<Value> {
-        let mut line = String::new();
-        match self.stream.read_line(&mut line) {
-            Ok(0) | Err(_) => None,
-            Ok(_) => Some(serde_json::from_str(&line).unwrap()),
-        }
-    }
-
-    /// Hears the code of a refusal and then the end of the connection.
-    fn refused(mut self) -> String {
-        let mut code = String::from("nothing was told");
-        while let Some(line) = self.hear() {
-            if line["event"] == "error" {
-                code = line["code"].as_str().unwrap().to_owned();
-            }
-        }
-        let ended = self.stream.get_mut().read(&mut [0]);
-        assert!(
-            matches!(ended, Ok(0))
-                || ended.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock),
-            "the connection goes on"
-        );
-        code
-    }
-
-    /// The code of the next refusal on a link that goes on.
-    fn told(&mut self) -> String {
-        loop {
-            let line = self.hear().expect("the link goes on");
-            if line["event"] == "error" {
-                assert!(line["hint"].is_string(), "{line}");
-                return line["code"].as_str().unwrap().to_owned();
-            }
-        }
-    }
-
-    /// What P3 says first.
-    fn hello(&self, incarnation: u64) -> Value {
-        json!({"op": "peer", "id": "P3", "incarnation": incarnation, "group": self.group, "order": "causal", "nonce": "00ff", "proof": ""})
-    }
-
-    /// Becomes P3 in this life, as far as the peer can tell; the lines that did it.
-    fn link(&mut self, incarnation: u64, secret: Option<&[u8]>) -> [String; 2] {
-        let hello = self.hello(incarnation);
-        self.say(hello.to_string());
-        let answer = self.hear().unwrap();
-        assert_eq!(answer["event"], "peer", "{answer}");
-        let proof = secret.map_or(String::new(), |secret| dialler_proof(secret, &hello, &answer));
-        let proof = json!({"op": "proof", "proof": proof}).to_string();
-        self.say(&proof);
-        let linked = self.hear().unwrap();
-        assert_eq!(linked["event"], "linked", "{linked}");
-        let about = json!([
-            [1, 1, 0, 0, 0],
-            [1, 1, 0, 0, 0],
-            [incarnation, incarnation, 0, 0, 0]
-        ]);
-        let status = json!({"incarnation": incarnation, "number": 1, "hears": 7, "wants": 0, "members": about, "streams": []});
-        self.say(json!({"event": "status", "status": status}).to_string());
-        // P1 came without its state and asks where it was.
-        let welcome =
-            json!({"incarnation": 1, "from": incarnation, "clock": 0, "delivered": [], "former": []});
-        self.say(json!({"event": "welcome", "welcome": welcome}).to_string());
-        [hello.to_string(), proof]
-    }
-}
-
-/// The proof that the documentation of the handshake describes, written down a second time.
-fn dialler_proof(secret: &[u8], dialler: &Value, acceptor: &Value) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
-    mac.update(b"antes multicast 1\0dialler\0");
-    for hello in [dialler, acceptor] {
-        for part in ["id", "group", "order", "nonce"] {
-            let part = hello[part].as_str().unwrap();
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        mac.update(&hello["incarnation"].as_u64().unwrap().to_be_bytes());
-    }
-    mac.finalize()
-        .into_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
+use crate::intruder::Intruder;
+use crate::peers::{Group, PATIENCE, SECRET, Setting};
 
 /// P1 and P2 run; P3 is whoever claims to be.
 fn two_of_three(secret: bool) -> Group {
@@ -150,7 +31,7 @@ fn two_of_three(secret: bool) -> Group {
 fn exchange(group: &mut Group) -> [u64; 2] {
     [0, 1].map(|sender| {
         group.say(sender);
-        let heard = group.agree_between(&[0, 1], ANSWER);
+        let heard = group.agree_between(&[0, 1], PATIENCE);
         assert!(heard, "the group goes on");
         group.last_stamp(sender)
     })
@@ -310,9 +191,9 @@ fn forged_and_leaping_messages_move_no_clock() {
     for _ in 0..5 {
         intruder.say(message("P3", 1, 100));
     }
-    assert!(group.delivers(0, 5, ANSWER), "P3's message is delivered");
+    assert!(group.delivers(0, 5, PATIENCE), "P3's message is delivered");
     assert!(
-        group.delivers(1, 5, ANSWER),
+        group.delivers(1, 5, PATIENCE),
         "and relayed to P2, who has no link to P3"
     );
     let stamps = exchange(&mut group);

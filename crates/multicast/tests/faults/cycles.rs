@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::checker::{End, Order, Said, Violation, check};
-use crate::peers::{Group, Setting};
+use crate::peers::{Group, PATIENCE, Setting};
 use crate::random::{Random, is_slow};
 
-/// How long the members may take to agree once all are back.
-const HEALED_WITHIN: Duration = Duration::from_secs(5);
 /// Time between two messages of one member.
 const PACE: Duration = Duration::from_millis(4);
 
@@ -25,7 +23,7 @@ fn cycles(order: Order, test: &str) {
     let mut random = Random::announced(test);
     let cycles = if is_slow() { 100 } else { 4 };
     let mut group = Group::started(Setting::loopback(order));
-    assert!(group.agree(HEALED_WITHIN).is_some());
+    assert!(group.agree(PATIENCE).is_some());
     let mut slowest = Duration::ZERO;
     for cycle in 0..cycles {
         let first = random.below(3) as usize;
@@ -39,7 +37,7 @@ fn cycles(order: Order, test: &str) {
             .into_iter()
             .map(|victim| (victim, [Fault::Kill, Fault::Stop][random.below(2) as usize]))
             .collect();
-        load(&mut group, &[], Duration::from_millis(50 + random.below(150)));
+        group.load(&[], PACE, Duration::from_millis(50 + random.below(150)));
         for &(victim, fault) in &faults {
             match fault {
                 Fault::Kill => group.kill(victim),
@@ -47,9 +45,9 @@ fn cycles(order: Order, test: &str) {
             }
         }
         let away: Vec<usize> = faults.iter().map(|&(victim, _)| victim).collect();
-        load(
-            &mut group,
+        group.load(
             &away,
+            PACE,
             Duration::from_millis(50 + random.below(if cycle % 5 == 4 { 2000 } else { 400 })),
         );
         for &(victim, fault) in &faults {
@@ -59,14 +57,11 @@ fn cycles(order: Order, test: &str) {
             }
         }
         let healed = Instant::now();
-        load(&mut group, &[], Duration::from_millis(50));
-        if group
-            .agree(HEALED_WITHIN.saturating_sub(healed.elapsed()))
-            .is_none()
-        {
+        group.load(&[], PACE, Duration::from_millis(50));
+        if group.agree(PATIENCE).is_none() {
             let found = check(order, &group.views(), End::LostWithItsSender);
             panic!(
-                "cycle {cycle}, {faults:?}: the members do not agree {HEALED_WITHIN:?} after healing: {found:?}"
+                "cycle {cycle}, {faults:?}: the members do not agree {PATIENCE:?} after healing: {found:?}"
             );
         }
         slowest = slowest.max(healed.elapsed());
@@ -77,20 +72,6 @@ fn cycles(order: Order, test: &str) {
         "{cycles} cycles, {lives} lives, {} messages, slowest agreement {slowest:?} after a healing",
         group.delivered(0)
     );
-}
-
-/// Every member that is there sends at its pace for so long.
-fn load(group: &mut Group, away: &[usize], duration: Duration) {
-    let began = Instant::now();
-    let mut sent = 0;
-    while began.elapsed() < duration {
-        for member in (0..3).filter(|member| !away.contains(member)) {
-            group.say(member);
-        }
-        sent += 1;
-        // This sets the pace of the load; nothing waits for it.
-        std::thread::sleep((PACE * sent).saturating_sub(began.elapsed()));
-    }
 }
 
 fn judge(group: &Group, order: Order) {
@@ -145,14 +126,14 @@ fn in_the_middle(said: &[Said]) -> usize {
 fn a_member_that_stays_away_is_noticed() {
     let mut group = Group::started(Setting::loopback(Order::Causal));
     group.signal(2, Signal::STOP);
-    load(&mut group, &[2], Duration::from_millis(50));
+    group.load(&[2], PACE, Duration::from_millis(50));
     assert_eq!(
         group.agree(Duration::from_secs(1)),
         None,
         "the negative control: P3 sleeps and has nothing"
     );
     group.signal(2, Signal::CONT);
-    assert!(group.agree(HEALED_WITHIN).is_some(), "P3 is awake again");
+    assert!(group.agree(PATIENCE).is_some(), "P3 is awake again");
 }
 
 #[test]

@@ -1,25 +1,25 @@
 //! Real peers: processes that are started, fed, killed, stopped and listened to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use multicast::Members;
 use multicast::client::MessageName;
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::checker::{Order, Said, View, agreement};
+use crate::ear::{Ear, Heard, Numbered};
 use crate::group_file;
 use crate::members::members;
 
-/// How long a peer may take to listen.
-const START: Duration = Duration::from_secs(10);
+/// How long anything may take on a busy machine. What matters took how long is printed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at whether all agree, which takes some milliseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What the members of a group with a secret share.
@@ -62,54 +62,6 @@ struct Process {
     listener: std::thread::JoinHandle<()>,
 }
 
-/// What all members said, and a bell that rings with every word.
-#[derive(Default)]
-struct Ear {
-    heard: Mutex<Vec<Heard>>,
-    bell: Condvar,
-}
-
-#[derive(Default)]
-struct Heard {
-    said: Vec<Said>,
-    delivered: BTreeSet<MessageName>,
-    /// Messages sent by the present life, unless it was killed.
-    owed: BTreeSet<MessageName>,
-    /// Lines typed at the present life.
-    typed: usize,
-    /// The stamps of what it sent.
-    stamps: Vec<u64>,
-    /// All that it was told to be sent, over all lives.
-    acknowledged: BTreeSet<MessageName>,
-    /// What it delivered, by number.
-    numbers: BTreeMap<u64, MessageName>,
-    /// Deliveries that were told again under their number.
-    again: usize,
-    /// The first number that meant two messages.
-    misnumbered: Option<String>,
-    listening: bool,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    event: String,
-    message: Option<MessageName>,
-    #[serde(default)]
-    data: String,
-    #[serde(default)]
-    stamp: u64,
-    #[serde(default)]
-    number: u64,
-}
-
-/// What a member told by numbers, over all its lives.
-pub(crate) struct Numbered {
-    pub(crate) acknowledged: BTreeSet<MessageName>,
-    pub(crate) numbers: BTreeMap<u64, MessageName>,
-    pub(crate) again: usize,
-    pub(crate) misnumbered: Option<String>,
-}
-
 impl Setting {
     /// Three members on free ports of this machine.
     pub(crate) fn loopback(order: Order) -> Self {
@@ -133,8 +85,7 @@ impl Group {
             .collect();
         group_file::write(&directory.path().join("group.json"), &setting.members);
         std::fs::write(directory.path().join("secret"), SECRET).unwrap();
-        let ear = Arc::new(Ear::default());
-        *ear.heard.lock().unwrap() = ids.iter().map(|_| Heard::default()).collect();
+        let ear = Arc::new(Ear::new(ids.len()));
         let member = |id| Member {
             id,
             process: None,
@@ -191,7 +142,7 @@ impl Group {
         let output = BufReader::new(child.stdout.take().unwrap());
         let input = child.stdin.take().unwrap();
         {
-            let mut heard = self.ear.heard.lock().unwrap();
+            let mut heard = self.ear.heard();
             heard[index].listening = false;
             if self.members[index].lives > 0 {
                 heard[index].said.push(Said::Forgot);
@@ -205,10 +156,10 @@ impl Group {
             input,
             listener,
         });
-        let listening = self.wait(START, |heard| heard[index].listening);
+        let listening = self.ear.wait(PATIENCE, |heard| heard[index].listening);
         assert!(
             listening,
-            "{id} does not listen after {START:?}: {}",
+            "{id} does not listen after {PATIENCE:?}: {}",
             self.log_text(index)
         );
     }
@@ -223,7 +174,7 @@ impl Group {
         process.child.wait().unwrap();
         // What it had said is heard to the end before anybody judges.
         process.listener.join().unwrap();
-        let mut heard = self.ear.heard.lock().unwrap();
+        let mut heard = self.ear.heard();
         heard[index].owed.clear();
         heard[index].typed = 0;
     }
@@ -254,7 +205,18 @@ impl Group {
         };
         member.written += 1;
         writeln!(process.input, "{}: {}", member.id, member.written).expect("a running member reads");
-        self.ear.heard.lock().unwrap()[index].typed += 1;
+        self.ear.heard()[index].typed += 1;
+    }
+
+    /// For so long, every member that runs and is not away sends a message at each step of the pace: on a busy machine no fewer.
+    pub(crate) fn load(&mut self, away: &[usize], pace: Duration, duration: Duration) {
+        let began = Instant::now();
+        for sent in 1..=duration.div_duration_f64(pace) as u32 {
+            let there = (0..self.members.len()).filter(|member| !away.contains(member));
+            there.for_each(|member| self.say(member));
+            // This sets the pace of the load; nothing waits for it.
+            std::thread::sleep((pace * sent).saturating_sub(began.elapsed()));
+        }
     }
 
     /// Waits until all members delivered the same, and everything that was typed at the running ones, as far as the
@@ -264,7 +226,10 @@ impl Group {
         let give_up = began + patience;
         loop {
             let all_sent = |heard: &[Heard]| heard.iter().all(|member| member.owed.len() == member.typed);
-            if !self.wait(give_up.saturating_duration_since(Instant::now()), all_sent) {
+            if !self
+                .ear
+                .wait(give_up.saturating_duration_since(Instant::now()), all_sent)
+            {
                 return None;
             }
             if self.all_delivered() {
@@ -273,7 +238,7 @@ impl Group {
             if Instant::now() > give_up {
                 return None;
             }
-            self.wait(LOOK_EVERY, |_| false);
+            self.ear.wait(LOOK_EVERY, |_| false);
         }
     }
 
@@ -283,7 +248,7 @@ impl Group {
     /// was sent after that, so it must be there: otherwise a link that is still down would be taken for such a death.
     fn all_delivered(&self) -> bool {
         let views = self.views();
-        let heard = self.ear.heard.lock().unwrap();
+        let heard = self.ear.heard();
         let mut latest = heard.iter().filter_map(|member| member.owed.last());
         heard
             .iter()
@@ -294,7 +259,7 @@ impl Group {
 
     /// Waits until these members have delivered whatever was typed at one of them.
     pub(crate) fn agree_between(&self, members: &[usize], patience: Duration) -> bool {
-        self.wait(patience, |heard| {
+        self.ear.wait(patience, |heard| {
             let owed = |of: &usize| heard[*of].owed.len() == heard[*of].typed;
             let all: BTreeSet<&MessageName> = members.iter().flat_map(|&of| &heard[of].owed).collect();
             members.iter().all(owed)
@@ -306,49 +271,28 @@ impl Group {
 
     /// The stamp of the last message that a member sent.
     pub(crate) fn last_stamp(&self, index: usize) -> u64 {
-        self.ear.heard.lock().unwrap()[index]
-            .stamps
-            .last()
-            .copied()
-            .unwrap_or(0)
+        self.ear.heard()[index].stamps.last().copied().unwrap_or(0)
     }
 
     /// Waits until a member has delivered so many messages more than `before`.
     pub(crate) fn delivers(&self, index: usize, count: usize, patience: Duration) -> bool {
-        self.wait(patience, |heard| heard[index].delivered.len() >= count)
+        self.ear
+            .wait(patience, |heard| heard[index].delivered.len() >= count)
     }
 
     /// How much a member has delivered, over all its lives.
     pub(crate) fn delivered(&self, index: usize) -> usize {
-        self.ear.heard.lock().unwrap()[index].delivered.len()
-    }
-
-    fn wait(&self, patience: Duration, mut done: impl FnMut(&[Heard]) -> bool) -> bool {
-        let give_up = Instant::now() + patience;
-        let mut heard = self.ear.heard.lock().unwrap();
-        while !done(&heard) {
-            let Some(left) = give_up.checked_duration_since(Instant::now()) else {
-                return false;
-            };
-            heard = self.ear.bell.wait_timeout(heard, left).unwrap().0;
-        }
-        true
+        self.ear.heard()[index].delivered.len()
     }
 
     /// What a member told by numbers so far.
     pub(crate) fn numbered(&self, index: usize) -> Numbered {
-        let heard = &self.ear.heard.lock().unwrap()[index];
-        Numbered {
-            acknowledged: heard.acknowledged.clone(),
-            numbers: heard.numbers.clone(),
-            again: heard.again,
-            misnumbered: heard.misnumbered.clone(),
-        }
+        self.ear.heard()[index].numbered.clone()
     }
 
     /// What every member said so far.
     pub(crate) fn views(&self) -> Vec<View> {
-        let heard = self.ear.heard.lock().unwrap();
+        let heard = self.ear.heard();
         let view = |(member, heard): (&Member, &Heard)| View {
             member: member.id.clone(),
             said: heard.said.clone(),
@@ -381,64 +325,5 @@ impl Drop for Group {
                 tail.iter().rev().for_each(|line| eprintln!("{line}"));
             }
         }
-    }
-}
-
-impl Heard {
-    fn note_number(&mut self, number: u64, message: &MessageName) {
-        match self.numbers.insert(number, message.clone()) {
-            None => {}
-            Some(had) if had == *message => self.again += 1,
-            Some(had) => {
-                let why = format!("number {number} is {message} and was {had}");
-                self.misnumbered.get_or_insert(why);
-            }
-        }
-    }
-}
-
-impl Ear {
-    /// Hears a life of a member to its end.
-    fn listen(&self, index: usize, output: impl std::io::BufRead) {
-        let mut lines = output.lines().map_while(Result::ok);
-        // The address comes first.
-        if lines.next().is_none() {
-            return;
-        }
-        self.with(index, |heard| heard.listening = true);
-        for line in lines {
-            // The last line of a killed peer may be half a line.
-            let Ok(Line {
-                event,
-                message,
-                data,
-                stamp,
-                number,
-            }) = serde_json::from_str(&line)
-            else {
-                continue;
-            };
-            let Some(message) = message else { continue };
-            self.with(index, |heard| match event.as_str() {
-                "sent" => {
-                    heard.owed.insert(message.clone());
-                    heard.acknowledged.insert(message.clone());
-                    heard.stamps.push(stamp);
-                    heard.said.push(Said::Sent(message, data));
-                }
-                "delivered" => {
-                    heard.note_number(number, &message);
-                    heard.delivered.insert(message.clone());
-                    heard.said.push(Said::Delivered(message, data));
-                }
-                _ => {}
-            });
-        }
-    }
-
-    fn with(&self, index: usize, change: impl FnOnce(&mut Heard)) {
-        let mut heard: MutexGuard<'_, Vec<Heard>> = self.heard.lock().unwrap();
-        change(&mut heard[index]);
-        self.bell.notify_all();
     }
 }
