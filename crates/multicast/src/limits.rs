@@ -126,6 +126,10 @@ pub const JOURNAL_BLOCK_BYTES: usize = 1024 * 1024;
 /// Batches that wait for the disk. Beyond it the member takes no more frames and no messages.
 pub const STORING_MAX: u64 = 256;
 
+/// Bytes of payload that wait for the disk. Beyond it the member takes no messages; what the frames of one link bring is bounded by
+/// [`STORING_MAX`].
+pub const STORING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Deliveries kept for watchers that come back.
 pub const KEPT_MESSAGES_MAX: usize = 65_536;
 

@@ -57,6 +57,16 @@ pub(crate) struct Marks {
 #[error("its bytes are no record")]
 pub(crate) struct NoRecord;
 
+impl Record {
+    /// Bytes of payload in it.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Kept { message, .. } | Self::Told(Entry::Delivered { message, .. }) => message.data.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Entry {
     /// What it takes to keep it, roughly.
     pub(crate) fn bytes(&self) -> usize {

@@ -142,7 +142,7 @@ impl Engine {
         let now = self.now();
         let at = wall_ms();
         for _ in 0..LOCAL_BATCH_MAX {
-            if !data.is_empty() && !self.peer.accepts() {
+            if !data.is_empty() && !self.accepts() {
                 self.blocked = true;
                 return Accepted::Closed;
             }
@@ -197,7 +197,7 @@ impl Engine {
         self.commit(inbox);
         self.push_lines();
         self.tracer.end_batch();
-        let opened = self.blocked && self.peer.accepts();
+        let opened = self.blocked && self.accepts();
         self.blocked &= !opened;
         let sooner = self
             .awaited_deadline
@@ -247,6 +247,11 @@ impl Engine {
 
     fn now(&self) -> u64 {
         self.started.elapsed().as_micros() as u64
+    }
+
+    /// Whether the core takes a message now, and the disk keeps up.
+    fn accepts(&self) -> bool {
+        self.peer.accepts() && self.store.as_ref().is_none_or(|store| !store.is_behind())
     }
 
     fn step(&mut self, now: u64, input: Input) {

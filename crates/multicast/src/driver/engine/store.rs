@@ -11,6 +11,7 @@ use crate::driver::inbox::Inbox;
 use crate::durable::keeper::Keeper;
 use crate::durable::record::{Entry, Marks, Record};
 use crate::group::Delivery;
+use crate::limits::STORING_BYTES_MAX;
 
 /// Something to be done, and when it came about.
 pub(super) enum Due {
@@ -30,14 +31,26 @@ impl Due {
     }
 }
 
+/// A batch that is being stored.
+struct Held {
+    ticket: u64,
+    /// Bytes of payload in its records.
+    bytes: usize,
+    /// What it wants done then.
+    due: Vec<Due>,
+}
+
 /// The member's way to its journal.
 pub(crate) struct Store {
     keeper: Keeper,
     /// What the present batch changes, and what it wants done.
     records: Vec<Record>,
     due: Vec<Due>,
-    /// Under which ticket each batch is being stored, and what it wants done then.
-    held: VecDeque<(u64, Vec<Due>)>,
+    /// Bytes of payload in `records`.
+    bytes: usize,
+    held: VecDeque<Held>,
+    /// Bytes of payload in `records` and in all that is held.
+    waiting_bytes: usize,
     marks: Option<Marks>,
     /// The ticket of the last batch.
     ticket: u64,
@@ -51,7 +64,9 @@ impl Store {
             keeper,
             records: Vec::new(),
             due: Vec::new(),
+            bytes: 0,
             held: VecDeque::new(),
+            waiting_bytes: 0,
             marks: None,
             ticket: 0,
             taken,
@@ -60,7 +75,12 @@ impl Store {
 
     pub(super) fn hold(&mut self, due: Due) {
         if let Due::Output { output, at, .. } = &due {
-            self.records.extend(record(output, *at));
+            if let Some(record) = record(output, *at) {
+                let bytes = record.payload_bytes();
+                self.bytes += bytes;
+                self.waiting_bytes += bytes;
+                self.records.push(record);
+            }
         }
         // What is to be kept is only for the journal.
         if !matches!(
@@ -72,6 +92,11 @@ impl Store {
         ) {
             self.due.push(due);
         }
+    }
+
+    /// Whether so much waits for the disk that the application's messages are to wait too.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting_bytes >= STORING_BYTES_MAX
     }
 }
 
@@ -114,9 +139,13 @@ impl Engine {
         let due = std::mem::take(&mut store.due);
         if !store.records.is_empty() {
             store.ticket = store.keeper.store(store.records.drain(..));
-            store.held.push_back((store.ticket, due));
-        } else if let Some((_, last)) = store.held.back_mut() {
-            last.extend(due);
+            store.held.push_back(Held {
+                ticket: store.ticket,
+                bytes: std::mem::take(&mut store.bytes),
+                due,
+            });
+        } else if let Some(last) = store.held.back_mut() {
+            last.due.extend(due);
         } else {
             self.do_all(due);
         }
@@ -126,8 +155,9 @@ impl Engine {
     pub(in crate::driver) fn stored(&mut self, ticket: u64) {
         let mut safe = 0;
         while let Some(store) = &mut self.store
-            && let Some((_, due)) = store.held.pop_front_if(|(at, _)| *at <= ticket)
+            && let Some(Held { bytes, due, .. }) = store.held.pop_front_if(|held| held.ticket <= ticket)
         {
+            store.waiting_bytes -= bytes;
             safe += due.iter().filter(|due| due.is_told()).count() as u64;
             self.do_all(due);
         }

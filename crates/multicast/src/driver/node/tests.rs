@@ -8,7 +8,7 @@ use crate::core::{Order, Peer, Settings};
 use crate::driver::recall::Recall;
 use crate::group::GroupSettings;
 use crate::group_file::Members;
-use crate::limits::{INBOX_EVENTS_MAX, LOCAL_BATCH_MAX};
+use crate::limits::{DATA_BYTES_MAX, INBOX_EVENTS_MAX, LOCAL_BATCH_MAX, STORING_BYTES_MAX};
 
 /// The first member of a group, linked with nobody.
 fn node(settings: &GroupSettings) -> Arc<Node> {
@@ -94,6 +94,30 @@ fn a_link_of_a_durable_member_does_not_wait_for_the_engine() {
         });
         assert_eq!(seen, Ok(Ok(true)));
     });
+    node.leave();
+}
+
+#[tokio::test]
+async fn who_sends_to_a_durable_member_waits_until_its_disk_has_what_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = node(&settings().data(directory.path().to_owned()).durable(true));
+    let payload = Bytes::from(vec![b'x'; DATA_BYTES_MAX]);
+    // Of each message the disk gets what was sent and what was delivered.
+    let taken = STORING_BYTES_MAX.div_ceil(2 * DATA_BYTES_MAX);
+    let all = taken + LOCAL_BATCH_MAX;
+    let (mut data, mut sent) = (VecDeque::from(vec![payload; all]), Vec::new());
+    // Nothing is known to be stored as long as the engine is held.
+    let accepted = node.with(|engine| engine.send(&mut data, &mut sent));
+    assert_eq!((accepted, sent.len()), (Some(Accepted::Closed), taken));
+    let application = async {
+        let (mut told, mut events) = (0, Vec::new());
+        while told < all && node.take(&mut events).await {
+            told += events.len();
+        }
+        told
+    };
+    let (rest, told) = futures::join!(node.send(data), application);
+    assert_eq!((rest.unwrap().len(), told), (LOCAL_BATCH_MAX, all));
     node.leave();
 }
 
