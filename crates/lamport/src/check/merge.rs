@@ -150,7 +150,7 @@ impl<'a> Merge<'a> {
             // A source goes on as long as it has the smallest time, without passing through the heap.
             loop {
                 let input = &mut self.sources[source as usize];
-                let place = Place::new(source, input.reader.line_number());
+                let place = Place::new(source, input.reader.line_number()).with_nth(input.reader.nth());
                 let record = match input.reader.record() {
                     Ok(record) => record,
                     Err(error) => return Err(read_error(&input.name, error)),

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::event::{Kind, Record, Service, Summary, TraceEvent};
 use super::facts::{Fact, Value};
-use super::reader::ReadProblem;
+use super::read_error::ReadProblem;
 use crate::clock::TIME_MAX;
 use crate::process;
 

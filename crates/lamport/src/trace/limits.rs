@@ -52,3 +52,7 @@ pub(super) const SORTS_MAX: usize = 10;
 
 /// Numbers in one file, from 0. Who finds none left writes full lines.
 pub(super) const NUMBERS_MAX: usize = 1000;
+
+/// How often a line may tell that the change before it happened again: so long a run is told in no bytes to speak of, and a
+/// damaged count keeps a reader busy for no time to speak of.
+pub(super) const AGAIN_MAX: u32 = 4000;

@@ -1,4 +1,4 @@
-//! Records of what happened: the events of one or several processes, one event a line.
+//! Records of what happened: the events of one or several processes, one event a line, or one line for many that are alike.
 //!
 //! A service holds a [`Tracer`] and tells it every event of its process: a send, a receive, a local event, each with
 //! the Lamport time it has. [`Tracer::off`] costs one branch and builds nothing. What was recorded is read back with
@@ -42,6 +42,8 @@
 //!  "service":"chat","facts":[{"room":"lobby","seq":41,"name":"Bernardo"}]}
 //! [0,3,40,3,0,1]
 //! [0,3,0,3,0,1,"Antonio"]
+//! [0,3,0,3,0,1]
+//! {"again":250}
 //! ```
 //!
 //! A line may give itself a number below 1000, `as`, which then stands first in it and without spaces, as above. A short line
@@ -49,7 +51,9 @@
 //! order: Lamport time, wall time, message (if it has one), each fact, label. An integer is added to what was there, in a
 //! message to the digits at its end; a text takes the place of what was there; 0 leaves it, and so does what is missing at
 //! the end. The second line above happened at 15, 40 µs later, as `chat@15` with `seq` 42; the third at 18 with `seq` 43
-//! and the name Antonio. Such a file is read whole, from its beginning; `lamport export lines` writes every event out in full.
+//! and the name Antonio. What a short line of integers only tells can happen `again`, up to 4000 times, which the line right
+//! after it says: the last one above stands for 250 events, the first at 24 with `seq` 45, the next at 27 with `seq` 46. Such a
+//! file is read whole, from its beginning; `lamport export lines` writes every event out in full.
 //!
 //! A label is cut after 128 bytes ([`limits::LABEL_BYTES_MAX`]), one that is new in a short line after 32, and ends in `…`
 //! then. Nothing else is ever cut.
@@ -74,6 +78,7 @@ pub mod facts;
 mod general;
 mod json;
 pub mod limits;
+mod read_error;
 mod reader;
 mod recorder;
 mod short;
@@ -83,5 +88,6 @@ pub(crate) use json::acts_on_a_terminal;
 pub use event::{Event, Kind, Message, Record, Service, Summary, TraceEvent};
 pub use facts::{Fact, Value};
 pub use limits::LINE_BYTES_MAX;
-pub use reader::{ReadError, ReadProblem, Reader};
+pub use read_error::{ReadError, ReadProblem};
+pub use reader::Reader;
 pub use recorder::{BatchTracer, CloseError, SharedTracer, Tracer};

@@ -5,11 +5,12 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::event::Record;
-use super::limits::{LINE_BYTES_MAX, NUMBERS_MAX};
-use super::short::Memory;
+use super::limits::{AGAIN_MAX, LINE_BYTES_MAX};
+use super::read_error::{ReadError, ReadProblem};
+use super::short::{self, Memory};
 use super::{canonical, general};
 use crate::clock::TIME_MAX;
-use crate::process::{self, ProcessIdError};
+use crate::process;
 
 /// Reads the records of a trace, one line at a time.
 ///
@@ -24,57 +25,9 @@ pub struct Reader<R> {
     memory: Memory,
     /// The number of the event on the line, if it is one that is remembered.
     number: Option<usize>,
-}
-
-/// A line that is no record.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line}: {problem}")]
-pub struct ReadError {
-    /// The line's number, from 1.
-    pub line: u64,
-    /// What is wrong with it.
-    #[source]
-    pub problem: ReadProblem,
-}
-
-/// What is wrong with a line.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadProblem {
-    /// The input failed.
-    #[error("cannot be read")]
-    Io(#[from] io::Error),
-    /// The line is too long for a trace.
-    #[error("longer than {LINE_BYTES_MAX} bytes; hint: is this a trace?")]
-    TooLong,
-    /// The line has no newline: whoever wrote it was stopped in the middle.
-    #[error("cut off in the middle; hint: its process was killed while writing, remove this last line")]
-    CutOff,
-    /// The line is neither a record nor a short line: it is no JSON, or JSON of another form.
-    #[error("no record of a trace: {0}; hint: give the files that the services wrote with --trace")]
-    Json(#[from] serde_json::Error),
-    /// A key that an event must have is missing.
-    #[error("an event needs {0:?}")]
-    Missing(&'static str),
-    /// The process has an impossible name.
-    #[error("{0}")]
-    Process(#[from] ProcessIdError),
-    /// The Lamport time is larger than a clock can show.
-    #[error("the time {0} is beyond the end of the clock, {TIME_MAX}")]
-    Time(u64),
-    /// The kind is not one of the three.
-    #[error("an event is a send, a receive or local, not {0:?}")]
-    Kind(String),
-    /// A short line follows no line with its number.
-    #[error(
-        "no line before it has the number {0}; hint: a trace with short lines is read whole, from its beginning"
-    )]
-    Number(u64),
-    /// A line gives itself a number beyond those that there are.
-    #[error("a line cannot be number {0}: a number is below {NUMBERS_MAX}")]
-    NumberTooLarge(u64),
-    /// A short line does not fit the event that it follows.
-    #[error("a short line that does not fit the one before it; hint: is a line of the trace missing?")]
-    Unfit,
+    /// Which of the line's events it is, from 0, and how many follow on the line.
+    nth: u32,
+    left: u32,
 }
 
 impl Reader<BufReader<File>> {
@@ -98,12 +51,19 @@ impl<R: BufRead> Reader<R> {
             bytes: 0,
             memory: Memory::default(),
             number: None,
+            nth: 0,
+            left: 0,
         }
     }
 
     /// The number of the line read last, from 1.
     pub fn line_number(&self) -> u64 {
         self.line_number
+    }
+
+    /// Which of the events on that line was read last, from 0; a line that says that something happened again tells many.
+    pub fn nth(&self) -> u32 {
+        self.nth
     }
 
     /// Bytes read so far.
@@ -124,14 +84,29 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Goes to the next line that is not blank, and leaves it to [`record`](Reader::record) to turn it into a record: for who
-    /// wants one of many in a trace that was read before. False at the end.
+    /// Goes to the next event of the line, or else to the next line that is not blank, and leaves it to
+    /// [`record`](Reader::record) to turn it into a record: for who wants one of many in a trace that was read before. False at
+    /// the end.
     ///
     /// # Errors
     ///
     /// As [`read`](Reader::read), but a line is looked into only if others are told against it.
     pub fn advance(&mut self) -> Result<bool, ReadError> {
         self.number = None;
+        if self.left > 0 {
+            (self.left, self.nth) = (self.left - 1, self.nth + 1);
+            return match self.memory.again() {
+                Ok(number) => {
+                    self.number = Some(number);
+                    Ok(true)
+                }
+                Err(problem) => {
+                    self.left = 0;
+                    Err(unreadable(&mut self.memory, self.line_number, problem))
+                }
+            };
+        }
+        self.nth = 0;
         loop {
             self.line_number += 1;
             let next = match self.next_line() {
@@ -168,12 +143,20 @@ impl<R: BufRead> Reader<R> {
     fn remember(&mut self) -> Result<(), ReadProblem> {
         if self.line.first() == Some(&b'[') {
             self.number = Some(self.memory.take(&self.line)?);
-        } else if let Some(number) = number(&self.line) {
-            let Record::Event(event) = parse(&self.line)? else {
-                return Ok(());
-            };
-            self.memory.keep(number, event.into_owned())?;
-            self.number = Some(number);
+        } else if let Some(count) = again(&self.line) {
+            let too_often = || ReadProblem::TooOften(String::from_utf8_lossy(&self.line).into_owned());
+            let count = count.filter(|count| (1..=AGAIN_MAX).contains(count));
+            self.left = count.ok_or_else(too_often)? - 1;
+            self.number = Some(self.memory.again().inspect_err(|_| self.left = 0)?);
+        } else {
+            self.memory.interrupt();
+            if let Some(number) = number(&self.line) {
+                let Record::Event(event) = parse(&self.line)? else {
+                    return Ok(());
+                };
+                self.memory.keep(number, event.into_owned())?;
+                self.number = Some(number);
+            }
         }
         Ok(())
     }
@@ -241,6 +224,13 @@ impl<R: BufRead> Iterator for Reader<R> {
 fn unreadable(memory: &mut Memory, line: u64, problem: ReadProblem) -> ReadError {
     memory.clear();
     ReadError { line, problem }
+}
+
+/// How often the change before the line happened again, if it tells that; nothing inside if that cannot be read.
+fn again(line: &[u8]) -> Option<Option<u32>> {
+    let rest = line.strip_prefix(short::AGAIN)?;
+    let digits = rest.strip_suffix(b"}");
+    Some(digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
 }
 
 /// The number that a full line gives itself.

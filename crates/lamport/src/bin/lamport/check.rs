@@ -66,8 +66,8 @@ fn broken(violation: &Violation, merge: &Merge<'_>, files: &[PathBuf]) -> String
     for witness in &violation.events {
         let (source, line) = (witness.place.source(), witness.place.line());
         let _ = writeln!(text, "  {}:{line}: {}", merge.name(source), witness.what);
-        if let Some(line) = input::line(&files[source as usize], line) {
-            let _ = writeln!(text, "      {line}");
+        if let Some(event) = input::event(&files[source as usize], witness.place) {
+            let _ = writeln!(text, "      {event}");
         }
     }
     text

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use lamport::check::Merge;
+use lamport::check::{Merge, Place};
 use lamport::trace::{ReadProblem, Reader};
 
 /// From so many bytes on, about half a second of work, a progress bar shows; only ever on a terminal.
@@ -50,10 +50,11 @@ pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<(Merge<'static>, Progres
     Ok((merge, progress))
 }
 
-/// The event on a line of a trace that was read before, in full; `None` if it cannot be read again.
-pub(crate) fn line(path: &Path, number: u64) -> Option<String> {
+/// The event at a place of a trace that was read before, in full; `None` if it cannot be read again.
+pub(crate) fn event(path: &Path, place: Place) -> Option<String> {
     let mut reader = Reader::open(path).ok()?;
-    while reader.line_number() < number {
+    let wanted = (place.line(), place.nth());
+    while (reader.line_number(), reader.nth()) < wanted {
         match reader.advance() {
             Ok(true) => {}
             Ok(false) => return None,
@@ -62,7 +63,7 @@ pub(crate) fn line(path: &Path, number: u64) -> Option<String> {
             Err(_) => {}
         }
     }
-    if reader.line_number() != number {
+    if (reader.line_number(), reader.nth()) != wanted {
         return None;
     }
     let mut line = Vec::new();
@@ -98,21 +99,27 @@ mod tests {
         };
         let numbered = event(5).replacen('{', r#"{"as":0,"#, 1);
         let text = format!(
-            "{}\n\nnonsense\n{}\n[7,1]\n{numbered}\n[0,1,2]\n{{\"pro",
+            "{}\n\nnonsense\n{}\n[7,1]\n{numbered}\n[0,1,1]\n{{\"again\":2}}\n{{\"pro",
             event(1),
             event(4)
         );
         std::fs::write(&file, text).unwrap();
-        let check =
-            |number, expected: Option<String>| assert_eq!(line(file.path(), number), expected, "{number}");
-        check(1, Some(event(1)));
-        check(2, None);
-        check(3, None);
-        check(4, Some(event(4)));
-        check(5, None);
-        check(6, Some(event(5)));
-        check(7, Some(event(6).replace(r#""at_us":6"#, r#""at_us":7"#)));
-        check(8, None);
-        check(99, None);
+        let check = |line, nth, expected: Option<String>| {
+            let place = Place::new(0, line).with_nth(nth);
+            assert_eq!(super::event(file.path(), place), expected, "{place:?}");
+        };
+        check(1, 0, Some(event(1)));
+        check(2, 0, None);
+        check(3, 0, None);
+        check(4, 0, Some(event(4)));
+        check(5, 0, None);
+        check(6, 0, Some(event(5)));
+        check(7, 0, Some(event(6)));
+        check(7, 1, None);
+        check(8, 0, Some(event(7)));
+        check(8, 1, Some(event(8)));
+        check(8, 2, None);
+        check(9, 0, None);
+        check(99, 0, None);
     }
 }

@@ -69,6 +69,11 @@ impl BatchTracer {
 impl Batch {
     fn record(&mut self, time: u64, event: &Event<'_>) {
         let at_us = *self.at_us.get_or_insert_with(now_us);
+        if self.shortener.goes_on(&self.source.context, time, at_us, event) {
+            self.events.written += 1;
+            return;
+        }
+        self.shortener.end_run(&mut self.lines);
         let start = self.lines.len();
         self.shortener
             .write(&mut self.lines, &self.source.context, time, at_us, event);
@@ -86,6 +91,7 @@ impl Batch {
     }
 
     fn hand_over(&mut self) {
+        self.shortener.end_run(&mut self.lines);
         if self.lines.is_empty() {
             return;
         }

@@ -12,6 +12,8 @@ pub(super) struct Line<'o> {
     out: &'o mut Vec<u8>,
     /// Elements that change nothing, not written yet: at the end of the line they are left out.
     zeros: usize,
+    /// A text is among the elements.
+    texts: bool,
 }
 
 impl<'o> Line<'o> {
@@ -23,17 +25,21 @@ impl<'o> Line<'o> {
             0..=9 => out.push(b'0' + number as u8),
             _ => integer(out, number),
         }
-        Self { out, zeros: 0 }
+        Self {
+            out,
+            zeros: 0,
+            texts: false,
+        }
     }
 
     #[inline]
-    pub(super) fn count(&mut self, known: &mut u64, count: u64) -> Option<()> {
-        let change = count.wrapping_sub(*known) as i64;
-        if known.checked_add_signed(change) != Some(count) {
+    pub(super) fn count(&mut self, known: &mut Counter, count: u64) -> Option<()> {
+        let by = count.wrapping_sub(known.count) as i64;
+        if known.count.checked_add_signed(by) != Some(count) {
             return None;
         }
-        self.change(change);
-        *known = count;
+        self.change(by);
+        *known = Counter { count, by };
         Some(())
     }
 
@@ -56,11 +62,12 @@ impl<'o> Line<'o> {
     pub(super) fn message(&mut self, known: &mut Identity, message: Message<'_>, time: u64) -> Option<()> {
         let (text, count) = parts(message, time);
         if same(&known.text, text) {
-            return self.count(&mut known.count, count);
+            return self.count(&mut known.counter, count);
         }
+        self.texts = true;
         known.text.clear();
         known.text.push_str(text);
-        known.count = count;
+        known.counter = Counter::new(count);
         self.open();
         escape(self.out, text);
         match message {
@@ -82,6 +89,7 @@ impl<'o> Line<'o> {
             self.zeros += 1;
             return false;
         }
+        self.texts = true;
         self.open();
         escape(self.out, text);
         self.out.push(b'"');
@@ -99,6 +107,7 @@ impl<'o> Line<'o> {
         if is(known, short) || !short.1.is_empty() && is(known, shown(label, LABEL_BYTES_MAX)) {
             return;
         }
+        self.texts = true;
         known.clear();
         known.push_str(short.0);
         known.push_str(short.1);
@@ -122,15 +131,35 @@ impl<'o> Line<'o> {
         self.out.push(b',');
     }
 
-    pub(super) fn end(self) {
+    /// Ends the line. Whether it holds nothing but integers.
+    pub(super) fn end(self) -> bool {
         self.out.extend_from_slice(b"]\n");
+        !self.texts
+    }
+}
+
+/// A time or a count, and by how much it changed last.
+#[derive(Clone, Copy)]
+pub(super) struct Counter {
+    pub(super) count: u64,
+    by: i64,
+}
+
+impl Counter {
+    pub(super) const fn new(count: u64) -> Self {
+        Self { count, by: 0 }
+    }
+
+    /// Whether it changes to that by as much as last.
+    pub(super) fn goes_on_to(self, count: u64) -> bool {
+        self.count.checked_add_signed(self.by) == Some(count)
     }
 }
 
 /// The identity of a message: a text and the count at its end.
 pub(super) struct Identity {
     text: String,
-    count: u64,
+    counter: Counter,
 }
 
 impl Identity {
@@ -138,8 +167,19 @@ impl Identity {
         let (text, count) = parts(message, time);
         Self {
             text: text.to_owned(),
-            count,
+            counter: Counter::new(count),
         }
+    }
+
+    /// Whether it changes to that of the message by as much as last.
+    pub(super) fn goes_on_to(&self, message: Message<'_>, time: u64) -> bool {
+        let (text, count) = parts(message, time);
+        self.counter.goes_on_to(count) && same(&self.text, text)
+    }
+
+    /// Makes it that of the message, which it goes on to.
+    pub(super) fn go_on_to(&mut self, message: Message<'_>, time: u64) {
+        self.counter.count = parts(message, time).1;
     }
 }
 

@@ -5,19 +5,24 @@ use std::borrow::Cow;
 use super::super::event::TraceEvent;
 use super::super::facts::Value;
 use super::super::limits::NUMBERS_MAX;
-use super::super::reader::ReadProblem;
+use super::super::read_error::ReadProblem;
 use crate::clock::TIME_MAX;
 
 /// The latest event of each number.
 #[derive(Debug, Default)]
 pub(in crate::trace) struct Memory {
     events: Vec<Option<Box<TraceEvent<'static>>>>,
+    /// The integers of the last short line.
+    integers: Vec<i64>,
+    /// The number on the line before, if that was a short one of integers only.
+    repeatable: Option<usize>,
 }
 
 impl Memory {
     /// Forgets all numbers: something that was to be remembered could not be read.
     pub(in crate::trace) fn clear(&mut self) {
         self.events.clear();
+        self.repeatable = None;
     }
 
     /// Keeps an event as the latest of a number.
@@ -37,6 +42,7 @@ impl Memory {
             self.events.resize_with(number + 1, || None);
         }
         self.events[number] = Some(Box::new(event));
+        self.repeatable = None;
         Ok(())
     }
 
@@ -52,19 +58,65 @@ impl Memory {
     ///
     /// If it is none, or does not fit the event before it. Nothing here can be relied on then: [`clear`](Self::clear) it.
     pub(in crate::trace) fn take(&mut self, line: &[u8]) -> Result<usize, ReadProblem> {
-        let mut changes = elements(line)?.into_iter();
-        let number = match changes.next() {
-            Some(Value::Integer(number)) => u64::try_from(number).map_err(|_| ReadProblem::Unfit)?,
-            _ => return Err(ReadProblem::Unfit),
+        self.repeatable = None;
+        if integers(line, &mut self.integers).is_some() {
+            self.repeatable = Some(self.change_by_integers()?);
+            return self.repeatable.ok_or(ReadProblem::Unfit);
+        }
+        let elements: Vec<Value<'_>> = serde_json::from_slice(line)?;
+        let Some((Value::Integer(number), changes)) = elements.split_first() else {
+            return Err(ReadProblem::Unfit);
         };
-        let place = usize::try_from(number).unwrap_or(usize::MAX);
-        let kept = self.events.get_mut(place).and_then(Option::as_mut);
-        let Some(event) = kept else {
-            return Err(ReadProblem::Number(number));
-        };
-        change(event, changes).ok_or(ReadProblem::Unfit)?;
-        Ok(place)
+        let number = *number;
+        change(
+            kept(&mut self.events, number)?,
+            changes.iter().map(Value::borrowed),
+        )
+        .ok_or(ReadProblem::Unfit)?;
+        let integers = elements.iter().map(|element| match element {
+            Value::Integer(integer) => Some(*integer),
+            Value::Text(_) => None,
+        });
+        let integers: Option<Vec<i64>> = integers.collect();
+        if let Some(integers) = integers {
+            self.integers = integers;
+            self.repeatable = Some(number as usize);
+        }
+        Ok(number as usize)
     }
+
+    /// What is on the line happens again: its next event becomes the latest of the number returned.
+    ///
+    /// # Errors
+    ///
+    /// If the line is no short one of integers only, or does not fit once more; as [`take`](Self::take).
+    pub(in crate::trace) fn again(&mut self) -> Result<usize, ReadProblem> {
+        self.repeatable.ok_or(ReadProblem::Again)?;
+        self.change_by_integers()
+    }
+
+    /// Another line than a short one stands between.
+    pub(in crate::trace) fn interrupt(&mut self) {
+        self.repeatable = None;
+    }
+
+    fn change_by_integers(&mut self) -> Result<usize, ReadProblem> {
+        let (number, changes) = self.integers.split_first().ok_or(ReadProblem::Unfit)?;
+        let number = *number;
+        let changes = changes.iter().map(|integer| Value::Integer(*integer));
+        change(kept(&mut self.events, number)?, changes).ok_or(ReadProblem::Unfit)?;
+        Ok(number as usize)
+    }
+}
+
+type Events = [Option<Box<TraceEvent<'static>>>];
+
+/// The latest event of a number.
+fn kept(events: &mut Events, number: i64) -> Result<&mut TraceEvent<'static>, ReadProblem> {
+    let number = u64::try_from(number).map_err(|_| ReadProblem::Unfit)?;
+    let place = usize::try_from(number).unwrap_or(usize::MAX);
+    let event = events.get_mut(place).and_then(Option::as_deref_mut);
+    event.ok_or(ReadProblem::Number(number))
 }
 
 /// Makes the next event of an event. Nothing if the changes do not fit it.
@@ -118,18 +170,10 @@ fn replace(known: &mut Cow<'static, str>, text: &str) {
     known.push_str(text);
 }
 
-/// The elements of a short line.
-fn elements(line: &[u8]) -> Result<Vec<Value<'_>>, ReadProblem> {
-    match integers(line) {
-        Some(integers) => Ok(integers),
-        None => Ok(serde_json::from_slice(line)?),
-    }
-}
-
 /// The quick way through a line that holds nothing but whole numbers of at most 18 digits, as we write it.
-fn integers(line: &[u8]) -> Option<Vec<Value<'_>>> {
+fn integers(line: &[u8], values: &mut Vec<i64>) -> Option<()> {
+    values.clear();
     let inside = line.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    let mut values = Vec::with_capacity(12);
     let (mut integer, mut digits, mut negative) = (0i64, 0u32, false);
     for byte in inside.iter().chain(b",") {
         match byte {
@@ -143,11 +187,11 @@ fn integers(line: &[u8]) -> Option<Vec<Value<'_>>> {
             }
             b'-' if digits == 0 && !negative => negative = true,
             b',' if digits > 0 && !(negative && integer == 0) => {
-                values.push(Value::Integer(if negative { -integer } else { integer }));
+                values.push(if negative { -integer } else { integer });
                 (integer, digits, negative) = (0, 0, false);
             }
             _ => return None,
         }
     }
-    Some(values)
+    Some(())
 }

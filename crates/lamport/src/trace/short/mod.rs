@@ -10,9 +10,13 @@
 mod line;
 mod memory;
 mod shortener;
+mod sort;
 
 pub(super) use memory::Memory;
 pub(super) use shortener::{Context, Numbers, Shortener};
+
+/// How the line begins that tells how often the change before it happened again; the number and `}` follow.
+pub(super) const AGAIN: &[u8] = b"{\"again\":";
 
 #[cfg(test)]
 mod round_trip;

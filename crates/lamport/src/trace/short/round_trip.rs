@@ -26,9 +26,12 @@ enum Type {
     Integer,
 }
 
-/// What an event of a shape says of itself.
+/// What an event of a shape says of itself, and how often that happens again.
 #[derive(Debug, Clone)]
 struct Told {
+    again: u32,
+    /// What is added to all integers each time.
+    step: i64,
     shape: usize,
     ticks: u64,
     later: u64,
@@ -70,20 +73,38 @@ fn told() -> impl Strategy<Value = Told> {
         "[lé9\"]{0,16}",
         [value(), value(), value()],
         prop::option::weighted(0.05, 0..FACTS_MAX),
+        (prop_oneof![2 => Just(0), 1 => 0..9u32], -2..3i64),
     )
-        .prop_map(|(shape, ticks, later, count, text, label, values, odd)| Told {
-            shape,
-            ticks,
-            later,
-            count,
-            text,
-            label,
-            values,
-            odd,
-        })
+        .prop_map(
+            |(shape, ticks, later, count, text, label, values, odd, (again, step))| Told {
+                again,
+                step,
+                shape,
+                ticks,
+                later,
+                count,
+                text,
+                label,
+                values,
+                odd,
+            },
+        )
 }
 
 impl Told {
+    /// All that happens.
+    fn events(&self) -> impl Iterator<Item = Self> {
+        let next = |told: &Self| {
+            let mut told = told.clone();
+            told.count = told.count.wrapping_add_signed(told.step);
+            for (integer, _) in &mut told.values {
+                *integer = integer.wrapping_add(told.step);
+            }
+            Some(told)
+        };
+        std::iter::successors(Some(self.clone()), next).take(1 + self.again as usize)
+    }
+
     fn facts<'a>(&'a self, shape: &'a Shape) -> Vec<Fact<'a>> {
         let facts = shape.facts.iter().zip(&self.values).enumerate();
         facts
@@ -127,47 +148,60 @@ impl Told {
     }
 }
 
+/// Writes the events as an owner of its own does, in runs, or one by one as others do.
+fn write(shapes: &[Shape], events: &[Told], in_runs: bool) -> (String, Vec<Result<Record<'static>, String>>) {
+    let mut shortener = Shortener::new(Numbers::default());
+    let (mut text, mut time, mut at_us, mut expected) = (Vec::new(), 0, 0, Vec::new());
+    for told in events {
+        let shape = &shapes[told.shape % shapes.len()];
+        time += told.ticks;
+        at_us += told.later;
+        let facts = told.facts(shape);
+        let event = Event {
+            kind: shape.kind,
+            label: &told.label,
+            message: told.message(shape),
+            facts: &facts,
+        };
+        let context = context(shape.source);
+        if !(in_runs && shortener.goes_on(&context, time, at_us, &event)) {
+            shortener.end_run(&mut text);
+            shortener.write(&mut text, &context, time, at_us, &event);
+        }
+        let event = TraceEvent {
+            process: format!("P{}", shape.source).into(),
+            lamport: time,
+            kind: shape.kind,
+            message: told.identity(shape, time).map(Into::into),
+            label: told.label.clone().into(),
+            at_us,
+            service: Service::Other,
+            facts,
+        };
+        expected.push(Ok(Record::Event(event.into_owned())));
+    }
+    shortener.end_run(&mut text);
+    (String::from_utf8(text).expect("JSON is UTF-8"), expected)
+}
+
 #[test]
 fn what_is_written_is_read_and_much_of_it_is_short() {
-    let (lines, short) = (Cell::new(0), Cell::new(0));
-    let runs = (shapes(), prop::collection::vec(told(), 1..200));
-    let outcome = TestRunner::new(Config::with_source_file(file!())).run(&runs, |(shapes, run)| {
-        let mut shortener = Shortener::new(Numbers::default());
-        let (mut text, mut time, mut at_us, mut expected) = (Vec::new(), 0, 0, Vec::new());
-        for told in &run {
-            let shape = &shapes[told.shape % shapes.len()];
-            time += told.ticks;
-            at_us += told.later;
-            let facts = told.facts(shape);
-            let event = Event {
-                kind: shape.kind,
-                label: &told.label,
-                message: told.message(shape),
-                facts: &facts,
-            };
-            shortener.write(&mut text, &context(shape.source), time, at_us, &event);
-            let event = TraceEvent {
-                process: format!("P{}", shape.source).into(),
-                lamport: time,
-                kind: shape.kind,
-                message: told.identity(shape, time).map(Into::into),
-                label: told.label.clone().into(),
-                at_us,
-                service: Service::Other,
-                facts,
-            };
-            expected.push(Ok(Record::Event(event.into_owned())));
-        }
-        let text = String::from_utf8(text).expect("JSON is UTF-8");
-        lines.set(lines.get() + text.lines().count());
+    let (all, short, again) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let runs = (shapes(), prop::collection::vec(told(), 1..100), any::<bool>());
+    let outcome = TestRunner::new(Config::with_source_file(file!())).run(&runs, |(shapes, run, in_runs)| {
+        let events: Vec<Told> = run.iter().flat_map(Told::events).collect();
+        let (text, expected) = write(&shapes, &events, in_runs);
+        all.set(all.get() + events.len());
         short.set(short.get() + text.lines().filter(|line| line.starts_with('[')).count());
+        again.set(again.get() + text.lines().filter(|line| line.starts_with("{\"again")).count());
         prop_assert_eq!(read(text.as_bytes()), expected, "{}", text);
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    let told = format!("{short:?} of {all:?} events are short, {again:?} lines tell that it happened again");
     assert!(
-        4 * short.get() > lines.get(),
-        "{short:?} of {lines:?} lines are short"
+        4 * short.get() > all.get() && 100 * again.get() > all.get(),
+        "{told}"
     );
 }
 

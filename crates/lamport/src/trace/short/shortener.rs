@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::super::event::{Event, Kind, Message};
-use super::super::facts::Value;
-use super::super::json::{Frame, shown};
-use super::super::limits::{LABEL_BYTES_MAX, NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
-use smol_str::SmolStr;
-
-use super::line::{Identity, Line, same};
+use super::super::event::Event;
+use super::super::json::{Frame, integer};
+use super::super::limits::{AGAIN_MAX, NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
+use super::AGAIN;
+use super::sort::{Likeness, Sort};
 
 /// Writes events as lines, short ones where it can.
 pub(in crate::trace) struct Shortener {
@@ -19,6 +17,15 @@ pub(in crate::trace) struct Shortener {
     sorts: Vec<Sort>,
     /// The place of the sort that gives way next.
     oldest: usize,
+    run: Option<Run>,
+}
+
+/// Events that each change the one before by the same.
+struct Run {
+    /// The place of their sort.
+    sort: usize,
+    /// How many of them no line tells yet.
+    untold: u32,
 }
 
 /// The numbers of a file that nobody took yet.
@@ -33,44 +40,6 @@ pub(in crate::trace) struct Context {
     pub(in crate::trace) frame: Frame,
 }
 
-/// Events that are told alike, and the last of them.
-struct Sort {
-    likeness: Likeness,
-    lamport: u64,
-    at_us: u64,
-    message: Identity,
-    label: String,
-    /// What the facts are called, apart from their values: it is only read, so all who record keep it in their caches.
-    names: Vec<SmolStr>,
-    facts: Vec<Known>,
-    /// When the sort was last given its number.
-    numbered_us: Option<u64>,
-}
-
-/// What is the same in all events of a sort, beside the names of the facts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Likeness {
-    source: u32,
-    kind: Kind,
-    form: Form,
-    facts: usize,
-}
-
-/// What its message is called by.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    None,
-    Own,
-    Sent,
-    Request,
-    Text,
-}
-
-enum Known {
-    Text(SmolStr),
-    Integer(i64),
-}
-
 impl Shortener {
     /// One that takes what numbers it needs from those of its file.
     pub(in crate::trace) const fn new(numbers: Numbers) -> Self {
@@ -79,12 +48,46 @@ impl Shortener {
             first: None,
             sorts: Vec::new(),
             oldest: 0,
+            run: None,
         }
     }
 
     /// Forgets what was written, because it will not be read.
     pub(in crate::trace) fn forget(&mut self) {
         self.sorts.clear();
+        self.run = None;
+    }
+
+    /// Whether the event only goes on as the last line said. Then it is not to be written: [`end_run`](Self::end_run) tells how
+    /// many did.
+    pub(in crate::trace) fn goes_on(
+        &mut self,
+        from: &Context,
+        time: u64,
+        at_us: u64,
+        event: &Event<'_>,
+    ) -> bool {
+        let Some(run) = &mut self.run else { return false };
+        let sort = &mut self.sorts[run.sort];
+        let goes_on = run.untold < AGAIN_MAX
+            && sort.likeness == Likeness::of(from.source, event)
+            && sort.goes_on_to(time, at_us, event)
+            && sort.has_names_of(event);
+        if goes_on {
+            sort.go_on_to(time, at_us, event);
+            run.untold += 1;
+        }
+        goes_on
+    }
+
+    /// Tells how many events went on as the last line said. That line must be the last in `out`.
+    pub(in crate::trace) fn end_run(&mut self, out: &mut Vec<u8>) {
+        if let Some(Run { untold: 1.., .. }) = self.run {
+            out.extend_from_slice(AGAIN);
+            integer(out, self.run.take().map_or(0, |run| run.untold));
+            out.extend_from_slice(b"}\n");
+        }
+        self.run = None;
     }
 
     /// Appends the event as a line with its newline.
@@ -96,6 +99,7 @@ impl Shortener {
         at_us: u64,
         event: &Event<'_>,
     ) {
+        self.run = None;
         let likeness = Likeness::of(from.source, event);
         let place = self
             .sorts
@@ -106,7 +110,7 @@ impl Shortener {
             return from.frame.write(out, None, time, at_us, event);
         };
         let sort = &mut self.sorts[place];
-        let together = at_us.saturating_sub(sort.at_us) <= TOGETHER_US;
+        let together = at_us.saturating_sub(sort.at_us.count) <= TOGETHER_US;
         let number = match together {
             true => self
                 .first
@@ -118,7 +122,11 @@ impl Shortener {
             && at_us.saturating_sub(since) <= NUMBERED_US
         {
             let start = out.len();
-            if sort.write_change(out, number, time, at_us, event).is_some() {
+            if let Some(integers) = sort.write_change(out, number, time, at_us, event) {
+                self.run = integers.then_some(Run {
+                    sort: place,
+                    untold: 0,
+                });
                 return;
             }
             out.truncate(start);
@@ -150,87 +158,5 @@ impl Numbers {
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, in_bounds)
             .ok()
-    }
-}
-
-impl Sort {
-    fn new(likeness: Likeness, lamport: u64, at_us: u64, event: &Event<'_>) -> Self {
-        let (label, cut) = shown(event.label, LABEL_BYTES_MAX);
-        Self {
-            likeness,
-            lamport,
-            at_us,
-            message: Identity::new(event.message, lamport),
-            label: [label, cut].concat(),
-            names: event.facts.iter().map(|(name, _)| SmolStr::new(name)).collect(),
-            facts: event.facts.iter().map(|(_, value)| Known::new(value)).collect(),
-            numbered_us: None,
-        }
-    }
-
-    fn has_names_of(&self, event: &Event<'_>) -> bool {
-        let mut both = self.names.iter().zip(event.facts);
-        both.all(|(known, (name, _))| same(known, name))
-    }
-
-    /// Appends what is new in the event as a short line. Nothing if it cannot be told so; what was appended is void
-    /// then, and so is the sort.
-    fn write_change(
-        &mut self,
-        out: &mut Vec<u8>,
-        number: u32,
-        time: u64,
-        at_us: u64,
-        event: &Event<'_>,
-    ) -> Option<()> {
-        let mut line = Line::begin(out, number);
-        line.count(&mut self.lamport, time)?;
-        line.count(&mut self.at_us, at_us)?;
-        if self.likeness.form != Form::None {
-            line.message(&mut self.message, event.message, time)?;
-        }
-        for (known, (_, value)) in self.facts.iter_mut().zip(event.facts) {
-            match (known, value) {
-                (Known::Integer(known), Value::Integer(value)) => {
-                    line.change(value.checked_sub(*known)?);
-                    *known = *value;
-                }
-                (Known::Text(known), Value::Text(value)) => {
-                    if line.text(known, value) {
-                        *known = SmolStr::new(value);
-                    }
-                }
-                _ => return None,
-            }
-        }
-        line.label(&mut self.label, event.label);
-        line.end();
-        Some(())
-    }
-}
-
-impl Likeness {
-    fn of(source: u32, event: &Event<'_>) -> Self {
-        Self {
-            source,
-            kind: event.kind,
-            form: match event.message {
-                Message::None => Form::None,
-                Message::Own => Form::Own,
-                Message::Sent { .. } => Form::Sent,
-                Message::Request { .. } => Form::Request,
-                Message::Text(_) => Form::Text,
-            },
-            facts: event.facts.len(),
-        }
-    }
-}
-
-impl Known {
-    fn new(value: &Value<'_>) -> Self {
-        match value {
-            Value::Text(text) => Self::Text(SmolStr::new(text)),
-            Value::Integer(integer) => Self::Integer(*integer),
-        }
     }
 }
