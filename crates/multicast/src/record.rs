@@ -47,24 +47,20 @@ impl Act {
             Self::Deliver { .. } | Self::DeliverLater => facts::DELIVER,
             Self::Miss { .. } => facts::MISS,
         };
-        let last: Option<Fact<'_>> = match self {
-            Self::Broadcast { delivered: true } => Some(fact(facts::DELIVERED, 1i64)),
-            Self::Miss { through } => Some(fact(facts::THROUGH, through)),
-            _ => None,
+        let (count, last) = match self {
+            Self::Broadcast { delivered: true } => (5, fact(facts::DELIVERED, 1i64)),
+            Self::Miss { through } => (5, fact(facts::THROUGH, through)),
+            // Not told.
+            _ => (4, fact("", 0i64)),
         };
-        let common = [
+        let all = [
             fact(facts::ACT, word),
             fact(facts::ORIGIN, about.origin),
             fact(facts::INCARNATION, about.incarnation),
             fact(facts::SEQUENCE, about.sequence),
+            last,
         ];
-        match last {
-            None => tell(&self.event(about, label, &common)),
-            Some(last) => {
-                let [act, origin, incarnation, sequence] = common;
-                tell(&self.event(about, label, &[act, origin, incarnation, sequence, last]))
-            }
-        }
+        tell(&self.event(about, label, &all[..count]))
     }
 
     fn event<'a>(self, about: About<'a>, label: &'a str, facts: &'a [Fact<'a>]) -> Event<'a> {

@@ -154,9 +154,11 @@ pub(super) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Stands for the rest of a label, or for all of it.
+pub(super) const CUT: &str = "…";
+
 /// As much of a label as is shown where it may have so many bytes, and the mark that stands for the rest.
 pub(super) fn shown(label: &str, bytes_max: usize) -> (&str, &'static str) {
-    const CUT: &str = "…";
     if label.len() <= bytes_max {
         return (label, "");
     }

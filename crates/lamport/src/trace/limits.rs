@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest label of a full line, in bytes; a longer one is cut and ends in `…`. A diagram shows some thirty characters
-/// of it. In a short line it is cut after 32 bytes, unless it is the label before.
+/// of it. In a short line it is cut after 32 bytes, unless it is the label before, and in a long run left out.
 pub const LABEL_BYTES_MAX: usize = 128;
 
 /// Longest label that a short line tells, in bytes: where many events come close together nobody reads more of each than
@@ -56,3 +56,7 @@ pub(super) const NUMBERS_MAX: usize = 1000;
 /// How often a line may tell that the change before it happened again: so long a run is told in no bytes to speak of, and a
 /// damaged count keeps a reader busy for no time to speak of.
 pub(super) const AGAIN_MAX: u32 = 4000;
+
+/// How many labels are told of events that come at once and otherwise only go on: as many as anybody would look at. The text of
+/// each of a million messages a second would cost more than all else that is told of them.
+pub(super) const LABELLED_MAX: u32 = 64;

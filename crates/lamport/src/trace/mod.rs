@@ -56,7 +56,8 @@
 //! file is read whole, from its beginning; `lamport export lines` writes every event out in full.
 //!
 //! A label is cut after 128 bytes ([`limits::LABEL_BYTES_MAX`]), one that is new in a short line after 32, and ends in `…`
-//! then. Nothing else is ever cut.
+//! then. Of events that come at once and go on as the one before in all but the label, the first 64 tell theirs, and `…`
+//! stands for the others. Nothing else is ever cut.
 //!
 //! Unknown keys are ignored. Events of one process stand in the order in which they happened;
 //! events of several processes in one file, or in several, have no order but the one their stamps and messages give.

@@ -73,7 +73,7 @@ impl Batch {
             self.events.written += 1;
             return;
         }
-        self.shortener.end_run(&mut self.lines);
+        self.shortener.tell_run(&mut self.lines);
         let start = self.lines.len();
         self.shortener
             .write(&mut self.lines, &self.source.context, time, at_us, event);

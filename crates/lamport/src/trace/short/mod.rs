@@ -21,4 +21,6 @@ pub(super) const AGAIN: &[u8] = b"{\"again\":";
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod tests;

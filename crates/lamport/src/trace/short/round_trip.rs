@@ -165,7 +165,7 @@ fn write(shapes: &[Shape], events: &[Told], in_runs: bool) -> (String, Vec<Resul
         };
         let context = context(shape.source);
         if !(in_runs && shortener.goes_on(&context, time, at_us, &event)) {
-            shortener.end_run(&mut text);
+            shortener.tell_run(&mut text);
             shortener.write(&mut text, &context, time, at_us, &event);
         }
         let event = TraceEvent {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::event::Event;
-use super::super::json::{Frame, integer};
-use super::super::limits::{AGAIN_MAX, NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
+use super::super::json::{CUT, Frame, integer};
+use super::super::limits::{AGAIN_MAX, LABELLED_MAX, NUMBERED_US, NUMBERS_MAX, SORTS_MAX, TOGETHER_US};
 use super::AGAIN;
 use super::sort::{Likeness, Sort};
 
@@ -20,12 +20,16 @@ pub(in crate::trace) struct Shortener {
     run: Option<Run>,
 }
 
-/// Events that each change the one before by the same.
+/// Events that each change the one before by the same, apart from the label.
 struct Run {
     /// The place of their sort.
     sort: usize,
-    /// How many of them no line tells yet.
+    /// How many there are.
+    length: u32,
+    /// How many of them, since the last line, no line tells yet.
     untold: u32,
+    /// The last line holds only integers, so that it can happen again.
+    repeatable: bool,
 }
 
 /// The numbers of a file that nobody took yet.
@@ -69,10 +73,15 @@ impl Shortener {
     ) -> bool {
         let Some(run) = &mut self.run else { return false };
         let sort = &mut self.sorts[run.sort];
-        let goes_on = run.untold < AGAIN_MAX
-            && sort.likeness == Likeness::of(from.source, event)
+        let alike = sort.likeness == Likeness::of(from.source, event)
             && sort.goes_on_to(time, at_us, event)
             && sort.has_names_of(event);
+        if !alike {
+            run.length = 0;
+            return false;
+        }
+        run.length += 1;
+        let goes_on = run.repeatable && run.untold < AGAIN_MAX && sort.has_label(run.label(event));
         if goes_on {
             sort.go_on_to(time, at_us, event);
             run.untold += 1;
@@ -81,12 +90,19 @@ impl Shortener {
     }
 
     /// Tells how many events went on as the last line said. That line must be the last in `out`.
-    pub(in crate::trace) fn end_run(&mut self, out: &mut Vec<u8>) {
-        if let Some(Run { untold: 1.., .. }) = self.run {
+    pub(in crate::trace) fn tell_run(&mut self, out: &mut Vec<u8>) {
+        if let Some(run) = &mut self.run
+            && run.untold > 0
+        {
             out.extend_from_slice(AGAIN);
-            integer(out, self.run.take().map_or(0, |run| run.untold));
+            integer(out, std::mem::take(&mut run.untold));
             out.extend_from_slice(b"}\n");
         }
+    }
+
+    /// Tells the same, and that other lines may follow.
+    pub(in crate::trace) fn end_run(&mut self, out: &mut Vec<u8>) {
+        self.tell_run(out);
         self.run = None;
     }
 
@@ -99,7 +115,7 @@ impl Shortener {
         at_us: u64,
         event: &Event<'_>,
     ) {
-        self.run = None;
+        let run = self.run.take();
         let likeness = Likeness::of(from.source, event);
         let place = self
             .sorts
@@ -122,10 +138,15 @@ impl Shortener {
             && at_us.saturating_sub(since) <= NUMBERED_US
         {
             let start = out.len();
-            if let Some(integers) = sort.write_change(out, number, time, at_us, event) {
-                self.run = integers.then_some(Run {
+            let length = run.as_ref().map_or(0, |run| run.length);
+            let label = run.map_or(event.label, |run| run.label(event));
+            if let Some(repeatable) = sort.write_change(out, number, time, at_us, &Event { label, ..*event })
+            {
+                self.run = Some(Run {
                     sort: place,
+                    length,
                     untold: 0,
+                    repeatable,
                 });
                 return;
             }
@@ -142,6 +163,17 @@ impl Shortener {
         } else {
             self.sorts[self.oldest] = sort;
             self.oldest = (self.oldest + 1) % SORTS_MAX;
+        }
+    }
+}
+
+impl Run {
+    /// What is told of the label of an event in it.
+    fn label<'e>(&self, event: &Event<'e>) -> &'e str {
+        match self.length {
+            0..LABELLED_MAX => event.label,
+            _ if event.label.is_empty() => "",
+            _ => CUT,
         }
     }
 }

@@ -70,7 +70,7 @@ impl Sort {
         both.all(|(known, (name, _))| same(known, name))
     }
 
-    /// Whether the event changes the last one by as much as that changed the one before.
+    /// Whether the event changes the last one by as much as that changed the one before, whatever their labels.
     pub(super) fn goes_on_to(&self, time: u64, at_us: u64, event: &Event<'_>) -> bool {
         let value = |(known, (_, value)): (&Known, &Fact<'_>)| match (known, value) {
             (Known::Integer { value: known, by }, Value::Integer(value)) => {
@@ -85,7 +85,10 @@ impl Sort {
             && self.numbered_us.is_some_and(numbered)
             && self.message.goes_on_to(event.message, time)
             && self.facts.iter().zip(event.facts).all(value)
-            && same(&self.label, event.label)
+    }
+
+    pub(super) fn has_label(&self, label: &str) -> bool {
+        same(&self.label, label)
     }
 
     /// Makes the event the last one, which goes on to it.
