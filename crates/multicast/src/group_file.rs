@@ -42,6 +42,9 @@ pub enum MembersError {
     /// There are too few or too many members.
     #[error("a group has 1 to {MEMBERS_MAX} members, this one has {0}; hint: {EXAMPLE}")]
     Size(usize),
+    /// An address has no port, or no host.
+    #[error("{0} has the address {1:?}, which is no HOST:PORT; hint: {EXAMPLE}")]
+    Address(ProcessId, String),
     /// Two members share an address.
     #[error("{0} is the address of two members; hint: give every member a port of its own")]
     SameAddress(String),
@@ -67,7 +70,7 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// [`MembersError`] if they are too few or too many, one is named twice, or two share an address.
+    /// [`MembersError`] if they are too few or too many, one is named twice, an address is none, or two share one.
     pub fn new(members: impl IntoIterator<Item = (ProcessId, String)>) -> Result<Self, MembersError> {
         let mut members: Vec<(ProcessId, String)> = members.into_iter().collect();
         members.sort();
@@ -76,6 +79,9 @@ impl Members {
         }
         if members.is_empty() || members.len() > MEMBERS_MAX {
             return Err(MembersError::Size(members.len()));
+        }
+        if let Some((id, address)) = members.iter().find(|(_, address)| !is_address(address)) {
+            return Err(MembersError::Address(id.clone(), address.clone()));
         }
         let mut addresses: Vec<&String> = members.iter().map(|(_, address)| address).collect();
         addresses.sort();
@@ -171,6 +177,12 @@ impl<'de> Deserialize<'de> for Listed {
     }
 }
 
+/// Whether this is a host and a port; whether the host is there, only the system knows.
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +218,27 @@ mod tests {
     fn two_members_need_two_addresses() {
         let same = Members::new([("P1", "x:1"), ("P2", "x:1")].map(|(n, a)| (id(n), a.to_owned())));
         assert!(matches!(same, Err(MembersError::SameAddress(_))));
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        let group = |address: &str| Members::new([(id("P1"), address.to_owned())]);
+        for address in ["localhost:5001", "10.0.0.1:0", "[::1]:5001", "peer.example:65535"] {
+            assert!(group(address).is_ok(), "{address}");
+        }
+        for address in [
+            "",
+            "localhost",
+            "localhost:",
+            ":5001",
+            "localhost:65536",
+            "localhost:5001/",
+        ] {
+            assert!(
+                matches!(group(address), Err(MembersError::Address(..))),
+                "{address}"
+            );
+        }
     }
 
     #[test]
