@@ -2,6 +2,9 @@ use std::process::Command;
 
 use super::support::{Person, Server};
 
+/// Columns of the first row beside the prompt.
+const COLUMNS_TYPED: usize = 78;
+
 fn server() -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["--flood-rate", "0"]);
@@ -56,6 +59,12 @@ fn what_comes_in_never_tears_the_line_being_typed() {
     let half = "half of a line that goes on and on, over the end of the terminal and on its next row";
     bia.types(half);
     bia.sees("xt row");
+    // A terminal that becomes wider joins the rows that it wrapped itself; of these the editor would not know.
+    assert!(
+        bia.raw().contains(&format!("{}\r\n", &half[..COLUMNS_TYPED])),
+        "{:?}",
+        bia.raw()
+    );
     for number in 0..20 {
         ana.enters(&format!("line {number} of Ana"));
         bia.sees(&format!("[Ana]: line {number} of Ana"));

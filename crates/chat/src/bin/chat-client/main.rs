@@ -4,6 +4,7 @@
 
 mod filter;
 mod terminal;
+mod wrapping;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -15,9 +15,14 @@ use proto::Harmless;
 use proto::net::cli::hinted;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
-use rustyline::{Config, DefaultEditor, ExternalPrinter};
+use rustyline::history::DefaultHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+use super::wrapping::Wrapping;
+
+type LineEditor = Editor<Wrapping, DefaultHistory>;
 
 const PROMPT: &str = "> ";
 const COMMANDS_REMEMBERED: usize = 500;
@@ -68,7 +73,10 @@ pub(super) async fn run(settings: Settings, has_name: bool) -> anyhow::Result<()
         .max_history_size(COMMANDS_REMEMBERED)?
         .auto_add_history(true)
         .build();
-    let mut editor = DefaultEditor::with_config(config)?;
+    let mut editor = LineEditor::with_config(config)?;
+    editor.set_helper(Some(Wrapping {
+        prompt_columns: PROMPT.len(),
+    }));
     let printer = editor
         .create_external_printer()
         .ok()
@@ -219,7 +227,7 @@ fn show(
 }
 
 /// The thread that edits the line being typed.
-fn type_lines(mut editor: DefaultEditor, chat: &Chat, printer: &Printer, view: &View) {
+fn type_lines(mut editor: LineEditor, chat: &Chat, printer: &Printer, view: &View) {
     loop {
         let line = match editor.readline(PROMPT) {
             Ok(line) => line,
