@@ -74,13 +74,13 @@ impl Store {
     }
 
     pub(super) fn hold(&mut self, due: Due) {
-        if let Due::Output { output, at, .. } = &due {
-            if let Some(record) = record(output, *at) {
-                let bytes = record.payload_bytes();
-                self.bytes += bytes;
-                self.waiting_bytes += bytes;
-                self.records.push(record);
-            }
+        if let Due::Output { output, at, .. } = &due
+            && let Some(record) = record(output, *at)
+        {
+            let bytes = record.payload_bytes();
+            self.bytes += bytes;
+            self.waiting_bytes += bytes;
+            self.records.push(record);
         }
         // What is to be kept is only for the journal.
         if !matches!(
