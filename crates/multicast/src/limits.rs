@@ -130,6 +130,9 @@ pub const STORING_MAX: u64 = 256;
 /// [`STORING_MAX`].
 pub const STORING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Frames read at once after which a link lets other tasks go first.
+pub const FLOOD_FRAMES: usize = 64;
+
 /// Deliveries kept for watchers that come back.
 pub const KEPT_MESSAGES_MAX: usize = 65_536;
 

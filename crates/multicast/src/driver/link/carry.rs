@@ -15,7 +15,7 @@ use super::words::{Wire, told_error};
 use crate::core::frame::Frame;
 use crate::driver::wire;
 use crate::group_file::Members;
-use crate::limits::{FAREWELL_TIME, FRAME_BYTES_MAX, LINK_SILENCE_MAX};
+use crate::limits::{FAREWELL_TIME, FLOOD_FRAMES, FRAME_BYTES_MAX, LINK_SILENCE_MAX};
 use crate::members::Member;
 
 /// What helps when a line is longer than any that a member writes.
@@ -67,11 +67,15 @@ impl Links {
         let mut silence = pin!(tokio::time::sleep(LINK_SILENCE_MAX));
         loop {
             let frames = &mut incoming.frames;
+            let is_flooded = frames.len() >= FLOOD_FRAMES;
             if !frames.is_empty() && !self.node.frames(member, link_number, frames) {
                 return "this peer ends".to_owned();
             }
-            // The application may wait for a thread to take its events with, and a flooded link would not let go of it.
-            tokio::task::yield_now().await;
+            // The application may wait for a thread to take its events with, and a flooded link would not let go of it. Another one
+            // has nothing to read next, and does without a look at all sockets.
+            if is_flooded {
+                tokio::task::yield_now().await;
+            }
             if let Err(closed) = wire.connection.write_while(self.node.room()).await {
                 return closed.to_string();
             }
