@@ -5,6 +5,17 @@ import { Wire, Refused, element, explain, harmless, showState, tryingAgain } fro
 
 const HISTORY_LIMIT = 50;
 const LOG_MAX = 2000; // Lines kept on the page; older ones are in the history.
+/** Refusals that pass by themselves: who comes back may be let in a little later. */
+const PASSING = new Set([
+  "rate_limited",
+  "shutting_down",
+  "too_many_connections",
+  "internal",
+  "busy",
+  "name_taken",
+  "too_many_rooms",
+  "history_unavailable",
+]);
 const $ = (id) => document.getElementById(id);
 
 /** Somewhere to talk: a room, or a private conversation (`@Ana`). */
@@ -39,7 +50,7 @@ $("join").addEventListener("submit", (event) => {
   wire = new Wire({
     open: () => (me.token ? comeBack() : join(lobby)),
     event: receive,
-    lost: (pause) => showState(tryingAgain(pause), true),
+    lost: (pause, why) => showState(tryingAgain(pause, why), true),
     clock: (time) => ($("clock").value = time),
   });
 });
@@ -74,6 +85,7 @@ async function comeBack() {
     await Promise.all(rooms.map(readPeople));
   } catch (error) {
     if (!(error instanceof Refused)) return;
+    if (PASSING.has(error.code)) return wire.retry(harmless(error.message));
     notice(current, `could not come back: ${explain(error)}`, "trouble");
     showState("not connected", true);
     return;

@@ -1,6 +1,7 @@
 //! A hub that goes away and comes back: nothing is missed and nothing is twice.
 
 use browser::{Browser, Script};
+use serde_json::{Value, json};
 
 use super::{hub, join, joined, said, says};
 
@@ -47,6 +48,39 @@ fn a_page_comes_back_without_a_gap_or_a_double() {
         assert_eq!(seen, lines);
         page.has_no_complaint();
     }
+}
+
+#[test]
+fn a_page_that_is_refused_for_now_comes_back_later() {
+    let Some(browser) = Browser::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = hub(dir.path());
+    let page = browser.blank();
+    page.before_load(Script::Impostor);
+    page.goes_to(hub.page());
+    let answers = |join: Value| {
+        let who = json!({"ok": {"room": "lobby", "members": ["Ana"], "more": false}});
+        let history = json!({"ok": {"room": "lobby", "events": [], "more": false}});
+        let answers = json!({"join": join, "who": who, "history": history});
+        page.evaluate_with("window.answers = arguments[0]; window.asked = [];", vec![answers]);
+    };
+    let welcome = json!({"ok": {"name": "Ana", "room": "lobby", "seq": 2, "members": 1, "token": "t"}});
+    let refusal = |code: &str| json!({"error": {"code": code, "message": "not now", "hint": "wait"}});
+    let joins = "window.asked.filter((request) => request.op === 'join' && request.token === 't').length";
+    answers(welcome.clone());
+    join(&page, "Ana");
+    page.sees("#state", "connected");
+    answers(refusal("name_taken"));
+    page.evaluate("window.impostor.close()");
+    page.until(&format!("{joins} >= 2"));
+    page.sees("#state", "not now, trying again in");
+    answers(welcome);
+    page.until("document.querySelector('#state').textContent === 'connected'");
+    // What does not pass is not asked for again.
+    answers(refusal("name_protected"));
+    page.evaluate("window.impostor.close()");
+    page.sees("#log", "could not come back: not now (wait)");
+    page.until("document.querySelector('#state').textContent === 'not connected'");
 }
 
 /// Coming back with its token, the one would take the name from the other, who would take it back with the password.

@@ -33,8 +33,8 @@ export class Wire {
   clock = 0;
 
   /**
-   * @param {object} on - `open(greeting)` once connected, `event(event)` for each event, `lost(pauseMs)` when the
-   *   connection is gone and will be tried again, `clock(time)` whenever the clock moved, `exchange(op, sent,
+   * @param {object} on - `open(greeting)` once connected, `event(event)` for each event, `lost(pauseMs, why)` when the
+   *   connection is gone and will be tried again (`why` if the page gave it up), `clock(time)` whenever the clock moved, `exchange(op, sent,
    *   received)` with the times of a request and its reply. The last two may be missing.
    */
   constructor(on) {
@@ -50,6 +50,14 @@ export class Wire {
     const sent = this.clock;
     this.#socket.send(JSON.stringify({ lamport: sent, id, op, ...fields }));
     return new Promise((resolve, reject) => this.#waiting.set(id, { op, sent, resolve, reject }));
+  }
+
+  /** Gives up a connection that is of no use for now, and tries again after the pause; `why` is for people. */
+  retry(why) {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    this.#lose(why);
   }
 
   /** Ends the connection, for good unless it is opened again. Requests without a reply are lost. */
@@ -84,7 +92,6 @@ export class Wire {
 
   #receive(message) {
     if (message.service) {
-      this.#pause = PAUSE_FIRST_MS;
       this.on.open(message);
     } else if (message.event === "ping") {
       this.#socket.send('{"op":"pong"}');
@@ -101,17 +108,18 @@ export class Wire {
     if (!waiter) return;
     this.#waiting.delete(id);
     this.on.exchange?.(waiter.op, waiter.sent, this.clock);
-    if (error) waiter.reject(new Refused(error));
-    else waiter.resolve(ok);
+    if (error) return waiter.reject(new Refused(error));
+    this.#pause = PAUSE_FIRST_MS;
+    waiter.resolve(ok);
   }
 
-  #lose() {
+  #lose(why) {
     // Half of the pause is left to chance, so that pages do not all come back at once.
     const pause = this.#pause / 2 + (Math.random() * this.#pause) / 2;
     this.#pause = Math.min(this.#pause * 2, PAUSE_LONGEST_MS);
     this.#nextTry = setTimeout(() => this.#open(), pause);
     this.#loseRequests();
-    this.on.lost(pause);
+    this.on.lost(pause, why);
   }
 
   #loseRequests() {
@@ -151,8 +159,8 @@ export function showState(text, trying) {
 }
 
 /** What to say while a lost connection is tried again. */
-export function tryingAgain(pauseMs) {
-  return `connection lost, trying again in ${Math.ceil(pauseMs / 1000)} s`;
+export function tryingAgain(pauseMs, why = "connection lost") {
+  return `${why}, trying again in ${Math.ceil(pauseMs / 1000)} s`;
 }
 
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
