@@ -147,7 +147,7 @@ fn scripts_get_json_and_exit_codes() {
     assert_eq!(run(&["withdraw", "1,00"]).status.code(), Some(2), "no amount");
     assert_eq!(
         client(&bank, &["balance"], "").status.code(),
-        Some(1),
+        Some(2),
         "no account"
     );
     let wrong = client(&bank, &["--account", "0000000001", "balance"], "0000\n");
