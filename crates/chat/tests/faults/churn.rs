@@ -15,7 +15,7 @@ use lamport::{Clock, ProcessId};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::stage::{Hub, Wire, lifted, sized};
+use super::stage::{Hub, Reachable, Wire, lifted, sized};
 use chat::Settings;
 
 const CLIENTS: usize = 100;

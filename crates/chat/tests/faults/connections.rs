@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::stage::{Hub, Wire, connect, lifted, patiently, sized};
+use super::stage::{Hub, Reachable, Wire, connect, lifted, patiently, sized};
 use chat::Settings;
 
 fn with(limits: ServerLimits) -> Settings {

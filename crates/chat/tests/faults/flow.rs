@@ -4,7 +4,7 @@ use proto::net::OutboxLimits;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::stage::{Hub, Wire, lifted, patiently, sized};
+use super::stage::{Hub, Reachable, Wire, lifted, patiently, sized};
 
 const RECEIVERS: usize = 10;
 /// One batch of one of them fits between the two marks, one of each does not.

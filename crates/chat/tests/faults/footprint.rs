@@ -8,7 +8,7 @@ use proto::net::Stream;
 use serde_json::json;
 
 use super::program::{PATIENCE, Program, chat};
-use super::stage::{Wire, connect, sized};
+use super::stage::{Reachable, Wire, connect, sized};
 
 /// Connections that vanish with a reset, joined or not, in mid-line or not: afterwards the process has the file
 /// descriptors, threads and memory it had before. 10,000 of them; 600 without `ANTES_SLOW=1`.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::stage::{Hub, Wire, lifted};
+use super::stage::{Hub, Reachable, Wire, lifted};
 
 /// Sends `bytes`, expects the error event, and then the connection and the server go on.
 async fn check(bytes: &[u8], code: &str) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::program::{PATIENCE, Program, chat};
-use super::stage::{Wire, connect, patiently};
+use super::stage::{Reachable, Wire, connect, patiently};
 
 /// A start that must fail: with exit code 1, nothing on stdout, and a hint that says `hint`.
 fn check_refused_start(command: &mut Command, hint: &str) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proto::net::Stream;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::stage::{Wire, check_conversation, connect};
+use super::stage::{Reachable, connect};
 
 /// How long the program may take to notice something. Never reached when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,6 +24,12 @@ pub(crate) fn chat(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
     command.args(["--listen", "127.0.0.1:0"]).args(flags);
     command
+}
+
+impl Reachable for Program {
+    async fn stream(&self) -> Stream {
+        Stream::Tcp(connect(self.address).await)
+    }
 }
 
 impl Program {
@@ -47,21 +53,6 @@ impl Program {
             .parse()
             .unwrap_or_else(|_| panic!("the first line is no address: {first:?}"));
         program
-    }
-
-    pub(crate) async fn open(&self) -> Wire {
-        Wire::greeted(Stream::Tcp(connect(self.address).await)).await
-    }
-
-    pub(crate) async fn join(&self, name: &str) -> Wire {
-        let mut wire = self.open().await;
-        wire.join(name).await;
-        wire
-    }
-
-    pub(crate) async fn check_alive(&self) {
-        let (mut ana, mut bia) = (self.open().await, self.open().await);
-        check_conversation(&mut ana, &mut bia).await;
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -3,7 +3,7 @@
 use chat::Settings;
 use serde_json::{Value, json};
 
-use super::stage::{Hub, lifted};
+use super::stage::{Hub, Reachable, lifted};
 
 /// A member's request is refused with this code and changes nothing: its next text has the next number.
 async fn check_refused(cases: &[(&str, &str)]) {

@@ -29,6 +29,28 @@ pub(crate) fn lifted() -> Settings {
     }
 }
 
+/// A server that newcomers can reach.
+pub(crate) trait Reachable {
+    async fn stream(&self) -> Stream;
+
+    /// A connection whose greeting has been read.
+    async fn open(&self) -> Wire {
+        Wire::greeted(self.stream().await).await
+    }
+
+    async fn join(&self, name: &str) -> Wire {
+        let mut wire = self.open().await;
+        wire.join(name).await;
+        wire
+    }
+
+    /// The server answers newcomers, hands out what is said and loses nothing of it.
+    async fn check_alive(&self) {
+        let (mut ana, mut bia) = (self.open().await, self.open().await);
+        check_conversation(&mut ana, &mut bia).await;
+    }
+}
+
 /// A server within this process, reached over TCP or directly.
 pub(crate) struct Hub {
     door: Door,
@@ -39,6 +61,15 @@ pub(crate) struct Hub {
 enum Door {
     Tcp(std::net::SocketAddr),
     Memory(MemoryConnector),
+}
+
+impl Reachable for Hub {
+    async fn stream(&self) -> Stream {
+        match &self.door {
+            Door::Tcp(address) => Stream::Tcp(connect(*address).await),
+            Door::Memory(connector) => connector.connect().await.unwrap(),
+        }
+    }
 }
 
 impl Hub {
@@ -63,30 +94,6 @@ impl Hub {
             shutdown,
             running,
         }
-    }
-
-    pub(crate) async fn stream(&self) -> Stream {
-        match &self.door {
-            Door::Tcp(address) => Stream::Tcp(connect(*address).await),
-            Door::Memory(connector) => connector.connect().await.unwrap(),
-        }
-    }
-
-    /// A connection whose greeting has been read.
-    pub(crate) async fn open(&self) -> Wire {
-        Wire::greeted(self.stream().await).await
-    }
-
-    pub(crate) async fn join(&self, name: &str) -> Wire {
-        let mut wire = self.open().await;
-        wire.join(name).await;
-        wire
-    }
-
-    /// The server answers newcomers, hands out what is said and loses nothing of it.
-    pub(crate) async fn check_alive(&self) {
-        let (mut ana, mut bia) = (self.open().await, self.open().await);
-        check_conversation(&mut ana, &mut bia).await;
     }
 
     /// Ends the server, which must do so in order.

@@ -4,6 +4,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::program::{Program, chat};
+use super::stage::Reachable;
 
 /// The last stamp that JSON readers keep exactly.
 const LAST: u64 = (1 << 53) - 1;
