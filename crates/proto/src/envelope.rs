@@ -5,14 +5,13 @@
 //! internally tagged enums would buffer every request first and cost two to three times as much.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{WireError, codes};
 use crate::fields::{IdField, StampField, Text};
 use crate::limits::DEPTH_MAX;
+use crate::unreadable;
 
 /// A request that is refused before its operation is looked at, or because of what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +105,7 @@ pub fn parse_object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, Refusal
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
-    serde_json::from_str(text).map_err(|error| refuse_unreadable(text, &error))
+    serde_json::from_str(text).map_err(|error| unreadable::refuse(text, &error))
 }
 
 fn is_pong(text: &str) -> bool {
@@ -139,82 +138,11 @@ pub(crate) fn checked_text(line: &[u8]) -> Result<&str, Refusal> {
     Ok(text)
 }
 
-fn not_json(message: impl Into<Cow<'static, str>>) -> Refusal {
+pub(crate) fn not_json(message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::framing(
         WireError::new(codes::INVALID_JSON, message)
             .with_hint("send one JSON object a line: {\"id\":1,\"op\":…}"),
     )
-}
-
-/// Why serde could not fill the request, with the id if the line still shows one. This path may be slow.
-fn refuse_unreadable(text: &str, error: &serde_json::Error) -> Refusal {
-    if !error.is_data() {
-        return not_json(format!("the line is not JSON: {error}"));
-    }
-    let seen: Seen = match serde_json::from_str(text) {
-        Ok(seen) => seen,
-        Err(error) => return not_json(format!("the line is not JSON: {error}")),
-    };
-    let message = error.to_string();
-    // Serde's own words in `de::Error::duplicate_field` and `missing_field`; tests hold it to them.
-    let code = if message.starts_with("duplicate field") {
-        codes::DUPLICATE_FIELD
-    } else if message.starts_with("missing field") {
-        codes::MISSING_FIELD
-    } else {
-        codes::INVALID_FIELD
-    };
-    // A line whose stamp is fine was a message all the same: its refusal happens after its sending.
-    Refusal {
-        id: seen.id.get(),
-        lamport: seen.lamport.get(),
-        framing: false,
-        error: WireError::new(code, message),
-    }
-}
-
-/// What a line shows of its envelope, whatever else is wrong with it.
-#[derive(Default)]
-struct Seen {
-    lamport: StampField,
-    id: IdField,
-}
-
-impl<'de> Deserialize<'de> for Seen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Seen;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
-                let mut seen = Seen::default();
-                while let Some(key) = map.next_key::<Text<'de>>()? {
-                    match &*key {
-                        // What stands twice says nothing.
-                        "lamport" if seen.lamport != StampField::Absent => {
-                            map.next_value::<IgnoredAny>()?;
-                            seen.lamport = StampField::Invalid;
-                        }
-                        "id" if seen.id != IdField::Absent => {
-                            map.next_value::<IgnoredAny>()?;
-                            seen.id = IdField::Invalid;
-                        }
-                        "lamport" => seen.lamport = map.next_value()?,
-                        "id" => seen.id = map.next_value()?,
-                        _ => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(seen)
-            }
-        }
-
-        deserializer.deserialize_map(Fields)
-    }
 }
 
 /// Whether objects and arrays in `json` are nested more than `depth_max` deep. serde_json's own recursion limit does

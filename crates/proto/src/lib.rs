@@ -93,6 +93,7 @@ mod harmless;
 mod incoming;
 pub mod limits;
 pub mod net;
+mod unreadable;
 mod writer;
 
 pub use envelope::{OpenRequest, Refusal, parse, parse_object};

@@ -24,6 +24,10 @@ pub const WEB_GRACE: Duration = Duration::from_secs(1);
 /// Deepest nesting of objects and arrays in a line. Ours are flat; the rest is room for unknown fields.
 pub const DEPTH_MAX: usize = 32;
 
+/// Characters of what serde found wrong that an `invalid_field` repeats to who sent it: enough to recognise it, and the answer
+/// fits a line whatever was sent.
+pub const QUOTE_CHARS_MAX: usize = 80;
+
 /// Framing errors (line too long, not UTF-8, not JSON, too deep) after which a connection is closed: a peer that
 /// makes so many does not speak this protocol.
 pub const FRAME_ERRORS_MAX: u32 = 8;
