@@ -1,5 +1,6 @@
 //! Every bound of the chat service, with its unit and its reason. The wire's own bounds are [`proto::limits`].
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use proto::net::Patience;
@@ -24,8 +25,9 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 /// Longest token by which a member takes its name over, in bytes; ours have half as many.
 pub const TOKEN_BYTES_MAX: usize = 64;
 
-/// Rooms of one server: with their names, numbers and members they take a few MiB.
-pub const ROOMS_MAX: usize = 10_000;
+/// Rooms of one server unless configured otherwise, each with what is stored of it: in memory their names, numbers and
+/// members take a few MiB.
+pub const ROOMS_MAX_DEFAULT: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
 /// Rooms one member may be in at the same time: its end is announced in each of them.
 pub const ROOMS_PER_MEMBER_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! The chat server: `cargo run -p chat`.
 
 use std::net::ToSocketAddrs as _;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chat::history::{FLUSH_INTERVAL_DEFAULT, HISTORY_EVENTS_MAX_DEFAULT};
 use chat::hub::FloodLimit;
-use chat::limits::{FLOOD_BURST_DEFAULT, FLOOD_RATE_DEFAULT};
+use chat::limits::{FLOOD_BURST_DEFAULT, FLOOD_RATE_DEFAULT, ROOMS_MAX_DEFAULT};
 use chat::{Server, Settings, history};
 use clap::Parser;
 use lamport::ProcessId;
@@ -39,6 +39,9 @@ struct Args {
     /// Events a room keeps
     #[arg(long, value_name = "N", default_value_t = HISTORY_EVENTS_MAX_DEFAULT, value_parser = clap::value_parser!(u64).range(1..))]
     history_max: u64,
+    /// Rooms at a time; one more takes the place of an empty one, which is forgotten
+    #[arg(long, value_name = "N", default_value_t = ROOMS_MAX_DEFAULT)]
+    rooms_max: NonZeroUsize,
     /// How old an event may become before it is stored: what a crash can cost
     #[arg(long, value_name = "TIME", default_value = default_flush_interval(), value_parser = parse_duration)]
     flush_interval: Duration,
@@ -101,6 +104,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
             events_max: args.history_max,
             ..history::Settings::default()
         },
+        rooms_max: args.rooms_max,
         limits: args.server.limits(),
         flood: NonZeroU32::new(args.flood_rate)
             .zip(NonZeroU32::new(args.flood_burst))

@@ -47,7 +47,7 @@ impl History {
     pub fn open(dir: &Path, settings: &Settings) -> Result<(Self, Restored), OpenError> {
         let claim = directory::claim(dir)?;
         let (database, contents) = Database::open(dir, settings.events_max, settings.file_bytes_max)?;
-        let mut queue = Queue::new(contents.clock, settings.events_max);
+        let mut queue = Queue::new(contents.clock, contents.forgotten_through, settings.events_max);
         let mut rooms = Vec::new();
         for (name, shown, stored_through, events) in contents.rooms {
             queue.restore(Arc::clone(&name), shown);
@@ -61,6 +61,7 @@ impl History {
         let restored = Restored {
             clock: contents.clock,
             rooms,
+            forgotten_through: contents.forgotten_through,
             names: contents.names,
         };
 
@@ -98,7 +99,7 @@ impl History {
     /// 64 MiB over all rooms, and forgets everything at the end.
     #[must_use]
     pub fn in_memory(events_max: u64) -> Self {
-        let shared = Arc::new(Shared::new(Queue::new(0, events_max), true));
+        let shared = Arc::new(Shared::new(Queue::new(0, 0, events_max), true));
         let inner = Inner {
             shared,
             reader: None,
@@ -191,14 +192,10 @@ impl History {
         }
     }
 
-    /// Forgets a room that nobody is in: it takes no memory any more until it is used again. What is stored of it stays;
-    /// without a store it is gone. Its next number is then for the caller to know, who must not use one twice.
+    /// Forgets a room with everything that is stored of it. When it is opened again, its numbers must be above the highest
+    /// that any forgotten room used: after a restart that is [`Restored::forgotten_through`], until then the caller knows it.
     pub fn forget(&self, room: &str) {
-        let in_memory = self.inner.reader.is_none();
-        self.inner.shared.change(|queue| match in_memory {
-            true => queue.discard(room),
-            false => queue.forget(room),
-        });
+        self.inner.shared.change(|queue| queue.forget(room));
     }
 
     /// The last Lamport time that may be sent.

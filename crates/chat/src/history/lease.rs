@@ -42,11 +42,6 @@ impl Lease {
         self.through
     }
 
-    /// Whether more was asked for than is granted.
-    pub(super) fn is_asking(&self) -> bool {
-        self.asked > self.through
-    }
-
     /// Everything up to `used` is taken and `at_least` is wanted: how far to reserve now, if that is more than was
     /// asked for already.
     pub(super) fn ask(&mut self, used: u64, at_least: u64, now: Instant) -> Option<u64> {

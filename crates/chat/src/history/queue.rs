@@ -5,7 +5,7 @@
 //! history.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
     sync::Arc,
     time::Instant,
@@ -30,17 +30,22 @@ pub(super) struct Queue {
     oldest: Option<Instant>,
     clock: Lease,
     asked: Reservations,
+    /// No room that was forgotten used a higher number: what is not known begins behind it.
+    forgotten_through: u64,
     events_max: u64,
 }
 
 /// How far numbers are to be reserved.
+///
+/// All of it is made durable at once: a room is gone from the disk only together with the number that it leaves behind.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Reservations {
     pub(super) rooms: BTreeMap<Arc<str>, u64>,
     pub(super) clock: Option<u64>,
-    /// Rooms that need not be remembered, each with the newest number it has used. They come before `rooms`: one may
-    /// have been remembered again.
-    pub(super) forgotten: Vec<(Arc<str>, u64)>,
+    /// Rooms to be forgotten. They come before `rooms`: one may have been opened again.
+    pub(super) forgotten: BTreeSet<Arc<str>>,
+    /// No room forgotten so far used a higher number.
+    pub(super) forgotten_through: u64,
 }
 
 /// Blocks of one room that wait to be stored.
@@ -55,8 +60,6 @@ struct Room {
     last: u64,
     lease: Lease,
     dirty: bool,
-    /// Nobody is there: it goes once nothing of it waits.
-    forgotten: bool,
 }
 
 /// The block that still grows.
@@ -72,20 +75,25 @@ impl Reservations {
         self.rooms.is_empty() && self.clock.is_none() && self.forgotten.is_empty()
     }
 
-    /// Adds what `other` reserves; the further mark counts.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (room, through) in other.rooms {
+    /// Adds what was asked for later; the further mark counts.
+    pub(super) fn extend(&mut self, later: Self) {
+        for room in later.forgotten {
+            self.rooms.remove(&room);
+            self.forgotten.insert(room);
+        }
+        for (room, through) in later.rooms {
             let mark = self.rooms.entry(room).or_default();
             *mark = through.max(*mark);
         }
-        self.clock = self.clock.max(other.clock);
-        self.forgotten.extend(other.forgotten);
+        self.clock = self.clock.max(later.clock);
+        self.forgotten_through = self.forgotten_through.max(later.forgotten_through);
     }
 }
 
 impl Queue {
-    /// An empty queue: the clock was used up to `clock`, and a room keeps `events_max` events.
-    pub(super) fn new(clock: u64, events_max: u64) -> Self {
+    /// An empty queue: the clock was used up to `clock`, rooms that were forgotten up to `forgotten_through`, and a room
+    /// keeps `events_max` events.
+    pub(super) fn new(clock: u64, forgotten_through: u64, events_max: u64) -> Self {
         Self {
             rooms: BTreeMap::new(),
             dirty: Vec::new(),
@@ -93,6 +101,7 @@ impl Queue {
             oldest: None,
             clock: Lease::after(clock, CLOCK_LEASE_MIN, CLOCK_LEASE_MAX),
             asked: Reservations::default(),
+            forgotten_through,
             events_max: events_max.max(1),
         }
     }
@@ -105,7 +114,8 @@ impl Queue {
     /// Takes the events `first..=last` of a room in, and asks for more numbers when few are left.
     pub(super) fn append(&mut self, name: &str, first: u64, last: u64, lines: &[u8], now: Instant) {
         if !self.rooms.contains_key(name) {
-            self.rooms.insert(name.into(), Room::after(0));
+            self.rooms
+                .insert(name.into(), Room::after(self.forgotten_through));
         }
         let (key, _) = self
             .rooms
@@ -118,7 +128,6 @@ impl Queue {
             "room {name}: {first}..={last} after {}",
             room.last
         );
-        room.forgotten = false;
         room.push(first, last, lines, self.events_max);
         self.bytes += lines.len();
         if let Some(through) = room.lease.ask(last, last + 1, now) {
@@ -144,37 +153,26 @@ impl Queue {
         let room = self
             .rooms
             .entry(Arc::clone(&key))
-            .or_insert_with(|| Room::after(0));
-        room.forgotten = false;
+            .or_insert_with(|| Room::after(self.forgotten_through));
         if let Some(through) = room.lease.ask(room.last, at_least, now) {
             self.asked.rooms.insert(key, through);
         }
     }
 
-    /// Forgets a room that nobody is in, as soon as nothing of it waits. It is remembered when it is used again.
-    pub(super) fn forget(&mut self, name: &str) {
-        if let Some(room) = self.rooms.get_mut(name) {
-            room.forgotten = true;
-            self.drop_forgotten(name);
-        }
-    }
-
     /// Forgets a room with everything that waits of it.
-    pub(super) fn discard(&mut self, name: &str) {
-        if let Some(mut room) = self.rooms.remove(name) {
-            room.seal();
-            self.bytes -= room.sealed.iter().map(|block| block.lines.len()).sum::<usize>();
-            self.dirty.retain(|dirty| **dirty != *name);
+    pub(super) fn forget(&mut self, name: &str) {
+        let Some((name, mut room)) = self.rooms.remove_entry(name) else {
+            return;
+        };
+        room.seal();
+        self.bytes -= room.sealed.iter().map(|block| block.lines.len()).sum::<usize>();
+        if room.dirty {
+            self.dirty.retain(|dirty| *dirty != name);
         }
-    }
-
-    fn drop_forgotten(&mut self, name: &str) {
-        let goes = |room: &Room| room.forgotten && !room.dirty && room.events == 0 && !room.lease.is_asking();
-        if self.rooms.get(name).is_some_and(goes)
-            && let Some((name, room)) = self.rooms.remove_entry(name)
-        {
-            self.asked.forgotten.push((name, room.last));
-        }
+        self.forgotten_through = self.forgotten_through.max(room.last);
+        self.asked.rooms.remove(&name);
+        self.asked.forgotten.insert(name);
+        self.asked.forgotten_through = self.forgotten_through;
     }
 
     /// The last time the clock may show.
@@ -202,9 +200,11 @@ impl Queue {
     /// The reservations may be used from now on.
     pub(super) fn grant(&mut self, granted: &Reservations) {
         for (name, through) in &granted.rooms {
-            if let Some(room) = self.rooms.get_mut(name) {
+            // What was reserved before a room was forgotten is forgotten with it, though it may have been opened again.
+            if let Some(room) = self.rooms.get_mut(name)
+                && !self.asked.forgotten.contains(name)
+            {
                 room.lease.granted(*through);
-                self.drop_forgotten(name);
             }
         }
         if let Some(through) = granted.clock {
@@ -222,7 +222,7 @@ impl Queue {
         Reservations {
             rooms,
             clock: Some(clock),
-            forgotten: Vec::new(),
+            ..Reservations::default()
         }
     }
 
@@ -263,7 +263,9 @@ impl Queue {
     pub(super) fn stored(&mut self, batch: &Batch, now: Instant) {
         for (name, blocks) in batch {
             let through = blocks.last().map_or(0, |block| block.last);
-            let room = self.rooms.get_mut(name).expect("rooms are not forgotten");
+            let Some(room) = self.rooms.get_mut(name) else {
+                continue; // forgotten meanwhile
+            };
             while room.sealed.front().is_some_and(|block| block.last <= through) {
                 self.bytes -= room.drop_first();
             }
@@ -274,9 +276,6 @@ impl Queue {
             room.dirty = room.events > 0;
             room.dirty
         });
-        for (name, _) in batch {
-            self.drop_forgotten(name);
-        }
         // What is left is younger than what was stored; how much younger does not matter.
         self.oldest = (!self.dirty.is_empty()).then_some(now);
     }
@@ -337,7 +336,6 @@ impl Room {
             last,
             lease,
             dirty: false,
-            forgotten: false,
         }
     }
 
@@ -379,5 +377,53 @@ impl Room {
         };
         self.events -= block.events();
         block.lines.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_reserved_before_a_room_was_forgotten_is_not_for_the_next_of_its_name() {
+        let (mut queue, now) = (Queue::new(0, 0, 100), Instant::now());
+        queue.ask_seqs("tea", 5000, now);
+        let on_its_way = queue.take_asked();
+        queue.forget("tea");
+        queue.ask_seqs("tea", 7, now);
+        queue.grant(&on_its_way);
+        assert_eq!(queue.seqs_through("tea"), 0, "the disk is about to forget that");
+        let asked = queue.take_asked();
+        assert!(asked.forgotten.contains("tea"));
+        queue.grant(&asked);
+        assert_eq!(queue.seqs_through("tea"), asked.rooms["tea"]);
+    }
+
+    #[test]
+    fn what_waits_of_a_forgotten_room_no_longer_waits() {
+        let (mut queue, now) = (Queue::new(0, 0, 100), Instant::now());
+        queue.append("tea", 1, 2, b"a\nb\n", now);
+        queue.append("lobby", 1, 1, b"a\n", now);
+        let on_its_way = queue.batch(1000);
+        queue.forget("tea");
+        queue.append("tea", 3, 3, b"c\n", now);
+        queue.stored(&on_its_way, now);
+        assert_eq!(queue.bytes(), 2);
+        assert_eq!(queue.batch(1000)[0].1[0].first, 3);
+    }
+
+    #[test]
+    fn what_is_owed_of_a_forgotten_room_is_no_longer_owed() {
+        let (mut queue, now) = (Queue::new(0, 0, 100), Instant::now());
+        queue.ask_seqs("tea", 5000, now);
+        let mut owed = queue.take_asked();
+        queue.forget("tea");
+        owed.extend(queue.take_asked());
+        assert!(owed.rooms.is_empty() && owed.forgotten.contains("tea"));
+        queue.ask_seqs("tea", 7, now);
+        let asked = queue.take_asked();
+        let mark = asked.rooms["tea"];
+        owed.extend(asked);
+        assert_eq!(owed.rooms["tea"], mark);
     }
 }

@@ -211,9 +211,10 @@ pub(super) fn run(shared: &Arc<Shared>, mut database: Database, flush_interval: 
     let end = EndOfWriter(Arc::clone(shared));
     let mut owed = Reservations::default();
     loop {
-        match next(shared, &mut owed, flush_interval) {
-            Work::Promise(mut marks, registrations) => {
-                marks.merge(std::mem::take(&mut owed));
+        match next(shared, &database, &mut owed, flush_interval) {
+            Work::Promise(asked, registrations) => {
+                owed.extend(asked);
+                let marks = std::mem::take(&mut owed);
                 let names: Vec<Registration> = registrations.iter().map(|(name, _)| name.clone()).collect();
                 let result = database.promise(&marks, &names);
                 let mut state = shared.lock();
@@ -242,7 +243,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut database: Database, flush_interval: 
                 Err(error) => shared.fail(&error),
             },
             Work::Stop(stop) => {
-                let result = finish(shared, database, stop.clock);
+                let result = finish(shared, database, owed, stop.clock);
                 drop(claim);
                 drop(end);
                 if let Some(done) = stop.done {
@@ -258,7 +259,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut database: Database, flush_interval: 
 }
 
 /// Waits for the next thing to do.
-fn next(shared: &Shared, owed: &mut Reservations, flush_interval: Duration) -> Work {
+fn next(shared: &Shared, database: &Database, owed: &mut Reservations, flush_interval: Duration) -> Work {
     let mut state = shared.lock();
     loop {
         let now = Instant::now();
@@ -271,7 +272,9 @@ fn next(shared: &Shared, owed: &mut Reservations, flush_interval: Duration) -> W
             false => Some(None),
         });
         if let Some(retry_at) = rest_until {
-            owed.merge(state.do_without_disk());
+            owed.extend(state.do_without_disk());
+            // Rooms opened and forgotten meanwhile left nothing there: however long it lasts, what is owed stays bounded.
+            owed.forgotten.retain(|room| database.knows(room));
             shared.progress.notify_waiters();
             deadline = retry_at;
         } else {
@@ -302,7 +305,12 @@ fn next(shared: &Shared, owed: &mut Reservations, flush_interval: Duration) -> W
 
 /// Stores what waits and the exact marks, and closes the file. The first failure ends it: the reservations then stay
 /// as they are, which is always safe.
-fn finish(shared: &Shared, mut database: Database, clock: Option<u64>) -> Result<(), CloseError> {
+fn finish(
+    shared: &Shared,
+    mut database: Database,
+    mut owed: Reservations,
+    clock: Option<u64>,
+) -> Result<(), CloseError> {
     let explain = |error: rusqlite::Error| CloseError(error.to_string());
     if let Some(Failure {
         curable: false,
@@ -311,6 +319,11 @@ fn finish(shared: &Shared, mut database: Database, clock: Option<u64>) -> Result
     }) = &shared.lock().failure
     {
         return Err(CloseError(message.clone()));
+    }
+    // What was forgotten goes before anything is stored of rooms that were opened again under the same names.
+    owed.extend(shared.lock().queue.take_asked());
+    if !owed.is_empty() {
+        database.promise(&owed, &[]).map_err(explain)?;
     }
     loop {
         let mut state = shared.lock();

@@ -100,6 +100,8 @@ pub struct Registration {
 pub struct Facts {
     /// The rooms that have a log, each with the last number used.
     pub rooms: Vec<(Name, u64)>,
+    /// No room that was forgotten had a higher number.
+    pub forgotten_through: u64,
     /// The protected names.
     pub registrations: Vec<Registration>,
 }
@@ -210,8 +212,6 @@ pub enum Output<'a> {
         connection: ConnectionId,
         /// The room's name.
         room: Arc<str>,
-        /// Numbers up to this one of which nothing is stored were never the room's: it was opened behind them.
-        opened_after: u64,
         /// The last one not wanted.
         after: u64,
         /// The last one wanted.

@@ -11,9 +11,9 @@
 //!   these are in the replies to its requests. So its view has no gap.
 //! - No two members have the [same](crate::names::Name::is_same) name at the same time.
 //! - A refused request changes nothing, apart from what the flood limit counts.
-//! - There are [`ROOMS_MAX`](crate::limits::ROOMS_MAX) rooms at most. One more takes the place of an empty one, and every
-//!   room that is opened from then on begins with a higher number than any that was forgotten: whoever comes back to a
-//!   room under a spelling that was used before meets no number twice.
+//! - There are so many rooms at most. One more takes the place of an empty one, which is forgotten with all that is
+//!   stored of it. Every room that is opened from then on begins with a higher number than any that was forgotten:
+//!   whoever comes back to a room, under whatever spelling, meets no number twice.
 
 mod actions;
 mod check;
@@ -24,6 +24,9 @@ mod rooms;
 mod stakes;
 #[cfg(test)]
 mod tests;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use proto::{WireError, codes};
 
@@ -52,28 +55,37 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub without connections that remembers `facts`; of more rooms than it may have, those with the highest numbers.
-    /// No flood limit holds if `flood` is `None`.
+    /// A hub that knows nobody and nothing, for at most `rooms_max` rooms. No flood limit holds if `flood` is `None`.
     #[must_use]
-    pub fn new(facts: Facts, flood: Option<FloodLimit>) -> Self {
-        let mut hub = Self {
-            rooms: Rooms::default(),
+    pub fn new(rooms_max: NonZeroUsize, flood: Option<FloodLimit>) -> Self {
+        Self {
+            rooms: Rooms::new(rooms_max.get()),
             people: People::default(),
             flood,
-        };
+        }
+    }
+
+    /// Goes on with what is known from before. Returns the rooms that it does not go on with, to be forgotten where they
+    /// are stored: those that would be too many, and those whose name could be taken for that of a longer one.
+    #[must_use]
+    pub fn remember(&mut self, facts: Facts) -> Vec<Arc<str>> {
+        self.rooms.leave_out(facts.forgotten_through);
         let mut rooms = facts.rooms;
         rooms.sort_by_key(|(_, seq)| std::cmp::Reverse(*seq));
+        let mut forgotten = Vec::new();
         for (name, seq) in rooms {
-            if hub.rooms.has_space() && hub.rooms.find(&name).is_none() {
-                hub.rooms.recall(name, seq);
+            if self.rooms.find(&name).is_none() {
+                self.rooms.recall(name, seq);
             } else {
-                hub.rooms.leave_out(seq);
+                self.rooms.leave_out(seq);
+                forgotten.push(name.shared());
             }
         }
+        forgotten.extend(self.rooms.make_space(0));
         for registration in facts.registrations {
-            hub.people.register(registration);
+            self.people.register(registration);
         }
-        hub
+        forgotten
     }
 
     /// Takes one input at a time of `now_ns` nanoseconds on a clock that never goes back, and appends what is to be

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::io::{ConnectionId, RoomId, RoomLine};
-use crate::limits::{ROOMS_LISTED_MAX, ROOMS_MAX};
+use crate::limits::ROOMS_LISTED_MAX;
 use crate::names::{Name, NameKey};
 
 /// All rooms. A room stays when its last member leaves, because its log does, until its place is needed.
 ///
 /// Invariants: every key of every room's name leads to that room, and no key leads anywhere else. No number of a room
 /// that was forgotten is above `forgotten_through`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rooms {
+    max: usize,
     by_id: BTreeMap<RoomId, Room>,
     by_key: BTreeMap<NameKey, RoomId>,
     /// Rooms opened so far: ids are not given twice.
@@ -26,12 +27,26 @@ pub(super) struct Room {
     pub(super) name: Name,
     /// The number of the latest event; 0 before the first.
     pub(super) seq: u64,
-    /// The number after which it was opened. Between what is stored of it and this one lie numbers that it never had.
-    pub(super) opened_after: u64,
     pub(super) members: BTreeSet<ConnectionId>,
 }
 
 impl Rooms {
+    /// No rooms yet, and at most `max`.
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            by_id: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            opened: 0,
+            forgotten_through: 0,
+        }
+    }
+
+    /// How many there may be.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
     /// The room that goes by this name.
     pub(super) fn find(&self, name: &Name) -> Option<RoomId> {
         name.keys().iter().find_map(|key| self.by_key.get(key)).copied()
@@ -39,7 +54,7 @@ impl Rooms {
 
     /// Whether one more room can be opened.
     pub(super) fn has_space(&self) -> bool {
-        self.by_id.len() < ROOMS_MAX
+        self.by_id.len() < self.max
     }
 
     /// The number after which a room begins that is opened now.
@@ -47,22 +62,29 @@ impl Rooms {
         self.forgotten_through
     }
 
-    /// Leaves a room out whose latest event has number `seq`.
+    /// Numbers up to `seq` were used in rooms that are not here.
     pub(super) fn leave_out(&mut self, seq: u64) {
         self.forgotten_through = self.forgotten_through.max(seq);
     }
 
-    /// Forgets as many empty rooms as are in the way of `count` new ones, those with the lowest numbers first: they have
-    /// the least to lose. Returns their names.
+    /// Forgets as many empty rooms as are in the way of `count` new ones, those with the lowest numbers first, and
+    /// returns their names.
+    ///
+    /// They have the least to lose, and they age: what is opened later begins with higher numbers than any of them had.
+    /// If the longest idle gave way, whoever opens one room after the other would soon have every conversation
+    /// forgotten that nobody is in at the moment; so, such rooms take the place of their like first.
     pub(super) fn make_space(&mut self, count: usize) -> Vec<Arc<str>> {
-        let excess = (self.by_id.len() + count).saturating_sub(ROOMS_MAX);
+        let excess = (self.by_id.len() + count).saturating_sub(self.max);
         if excess == 0 {
             return Vec::new();
         }
         let empty = self.by_id.iter().filter(|(_, room)| room.members.is_empty());
         let mut empty: Vec<(u64, RoomId)> = empty.map(|(&id, room)| (room.seq, id)).collect();
+        if excess < empty.len() {
+            empty.select_nth_unstable(excess);
+            empty.truncate(excess);
+        }
         empty.sort_unstable();
-        empty.truncate(excess);
         empty
             .into_iter()
             .filter_map(|(seq, id)| self.forget(id, seq))
@@ -81,15 +103,11 @@ impl Rooms {
     /// Opens a room behind all numbers of those that were forgotten: it may be one of them, under this or a similar
     /// spelling, and a number is never given twice. There is none of that name yet.
     pub(super) fn open(&mut self, name: Name) -> RoomId {
-        self.put(name, self.begins_after(), self.begins_after())
+        self.recall(name, self.begins_after())
     }
 
     /// Takes a room in whose latest event has number `seq`. There is none of that name yet.
     pub(super) fn recall(&mut self, name: Name, seq: u64) -> RoomId {
-        self.put(name, seq, 0)
-    }
-
-    fn put(&mut self, name: Name, seq: u64, opened_after: u64) -> RoomId {
         let id = RoomId(self.opened);
         self.opened += 1;
         for key in name.keys() {
@@ -101,7 +119,6 @@ impl Rooms {
             Room {
                 name,
                 seq,
-                opened_after,
                 members: BTreeSet::new(),
             },
         );
@@ -173,9 +190,9 @@ mod tests {
 
     /// As many rooms as there may be; room `n` has had `n` events.
     fn full() -> Rooms {
-        let mut rooms = Rooms::default();
-        for n in 0..ROOMS_MAX {
-            rooms.recall(name(&format!("room {n}")), n as u64);
+        let mut rooms = Rooms::new(100);
+        for n in 0..100 {
+            rooms.recall(name(&format!("room {n}")), n);
         }
         rooms
     }
@@ -206,6 +223,19 @@ mod tests {
         let anew = rooms.open(name("never seen"));
         assert_eq!(rooms.get_mut(anew).next_seq(), 3);
         assert_ne!(again, anew);
+    }
+
+    #[test]
+    fn rooms_opened_without_end_take_the_place_of_their_like() {
+        let mut rooms = Rooms::new(100);
+        rooms.recall(name("a conversation"), 1000);
+        for n in 0..100 * 100 {
+            rooms.make_space(1);
+            let id = rooms.open(name(&format!("flood {n}")));
+            // Somebody entered and left.
+            rooms.get_mut(id).seq += 2;
+        }
+        assert!(rooms.find(&name("a conversation")).is_some());
     }
 
     #[test]

@@ -63,8 +63,8 @@ impl Entering {
 }
 
 impl Hub {
-    /// Forgets empty rooms where those that are entered would be too many. Returns the names of those forgotten: what is
-    /// stored of them stays.
+    /// Forgets empty rooms where those that are entered would be too many. Returns their names: what is stored of them is
+    /// to be forgotten too.
     pub fn make_space(&mut self, entering: &[Entering]) -> Vec<Arc<str>> {
         let new = entering.iter().filter(|entering| !self.has_room(&entering.room));
         let count = new.count();

@@ -295,6 +295,8 @@ impl Core {
     ) -> Option<Needed> {
         let mut needed = Needed::default();
         for room in state.hub.make_space(entering) {
+            tracing::debug!(room = %Harmless(&room), "forgotten");
+            metrics::counter!("chat_rooms_forgotten_total").increment(1);
             self.history.forget(&room);
         }
         for Stake { room, seq } in state.hub.stakes(connection, entering) {

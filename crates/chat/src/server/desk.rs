@@ -141,18 +141,9 @@ impl<'l, 'b> Desk<'l, 'b> {
                 self.tell(connection, line);
             }
             Output::Replay {
-                room,
-                opened_after,
-                after,
-                through,
-                ..
+                room, after, through, ..
             } => {
-                let replay = Replay {
-                    room,
-                    opened_after,
-                    after,
-                    through,
-                };
+                let replay = Replay { room, after, through };
                 self.progress = Some(Progress::Waits(Errand::Replay(replay)));
             }
             Output::ReadHistory {

@@ -118,7 +118,6 @@ async fn replay(session: &mut Session, shared: &Shared, asked: &Replay) -> Resul
     let mut replay = shared.core.history.replay(room, asked.after, through);
     let mut accounted = asked.after;
     loop {
-        let from = accounted;
         let (missed, lines) = match replay.next().await {
             Ok(None) => return Ok(()),
             Ok(Some(piece)) => {
@@ -132,7 +131,6 @@ async fn replay(session: &mut Session, shared: &Shared, asked: &Replay) -> Resul
                 (rest, Bytes::new())
             }
         };
-        let missed = asked.really_missed(from, missed);
         if missed > 0 {
             session
                 .connection

@@ -24,6 +24,7 @@ mod request;
 mod session;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use self::passwords::Passwords;
 use self::session::Shared;
 use crate::history::{self, CloseError, History, OpenError, Restored};
 use crate::hub::{Facts, FloodLimit, Hub, Registration};
+use crate::limits::ROOMS_MAX_DEFAULT;
 use crate::names::Name;
 use crate::page;
 
@@ -56,6 +58,8 @@ pub struct Settings {
     pub history: history::Settings,
     /// The bounds of connections.
     pub limits: ServerLimits,
+    /// Rooms at a time: one more takes the place of an empty one, which is forgotten.
+    pub rooms_max: NonZeroUsize,
     /// How fast one connection may ask; without it, as fast as it can.
     pub flood: Option<FloodLimit>,
     /// Records every send and receive.
@@ -68,6 +72,7 @@ impl Default for Settings {
             data: None,
             history: history::Settings::default(),
             limits: ServerLimits::default(),
+            rooms_max: ROOMS_MAX_DEFAULT,
             flood: Some(FloodLimit::default()),
             tracer: Tracer::off(),
         }
@@ -232,11 +237,9 @@ impl Server {
             ),
         };
         let clock = Clock::starting_at(restored.clock, LEAP_MAX_DEFAULT);
-        let facts = facts(&restored);
-        let names: Vec<Name> = facts.rooms.iter().map(|(name, _)| name.clone()).collect();
-        let hub = Hub::new(facts, settings.flood);
-        for name in names.iter().filter(|name| !hub.has_room(name)) {
-            history.forget(name.as_str());
+        let mut hub = Hub::new(settings.rooms_max, settings.flood);
+        for room in hub.remember(facts(&restored)) {
+            history.forget(&room);
         }
         let core = Core::new(hub, history, clock, settings.tracer);
         let shared = Arc::new(Shared {
@@ -254,7 +257,10 @@ impl Server {
 
 /// What the hub has to know of what was stored. A name that is none by today's rules stays stored and is not used.
 fn facts(restored: &Restored) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = Facts {
+        forgotten_through: restored.forgotten_through,
+        ..Facts::default()
+    };
     for room in &restored.rooms {
         match Name::room(&room.name) {
             Ok(name) => facts.rooms.push((name, room.next_seq - 1)),

@@ -54,19 +54,8 @@ pub(super) enum Errand<'b> {
 #[derive(Debug)]
 pub(super) struct Replay {
     pub(super) room: Arc<str>,
-    pub(super) opened_after: u64,
     pub(super) after: u64,
     pub(super) through: u64,
-}
-
-impl Replay {
-    /// How many of the `missed` numbers after `from` were events of the room.
-    pub(super) fn really_missed(&self, from: u64, missed: u64) -> u64 {
-        match from < self.opened_after && self.opened_after <= from + missed {
-            true => from + missed - self.opened_after,
-            false => missed,
-        }
-    }
 }
 
 /// Reads all lines of a batch.
@@ -165,34 +154,3 @@ impl Line<'_> {
 
 /// About what an event takes beside its text.
 const EVENT_BYTES: usize = 128;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A room opened behind 100, of which `missed` numbers after `from` are not stored.
-    fn check(from: u64, missed: u64, really: u64) {
-        let replay = Replay {
-            room: "r".into(),
-            opened_after: 100,
-            after: 0,
-            through: 1000,
-        };
-        assert_eq!(
-            replay.really_missed(from, missed),
-            really,
-            "{missed} after {from}"
-        );
-    }
-
-    #[test]
-    fn numbers_that_a_room_never_had_are_missed_by_nobody() {
-        check(0, 100, 0);
-        check(70, 30, 0);
-        check(70, 35, 5);
-        // A gap among the events of a former life, and one since.
-        check(10, 5, 5);
-        check(100, 5, 5);
-        check(200, 5, 5);
-    }
-}

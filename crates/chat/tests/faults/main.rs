@@ -11,5 +11,6 @@ mod framing;
 mod process;
 mod program;
 mod requests;
+mod rooms;
 mod stage;
 mod time;

@@ -275,37 +275,3 @@ async fn a_flood_is_refused_and_hurts_nobody_else() {
     }
     lifted.stop().await;
 }
-
-#[tokio::test]
-async fn rooms_that_somebody_left_behind_take_nobodys_place() {
-    let hub = Hub::in_memory(lifted());
-    let mut ana = hub.join("Ana").await;
-    let mut numbers = Vec::new();
-    for n in 0..chat::limits::ROOMS_MAX + 10 {
-        let entered = ana.ok(json!({"op": "enter", "room": format!("room {n}")})).await;
-        let left = ana.ok(json!({"op": "exit"})).await;
-        numbers.push((entered["seq"].as_u64().unwrap(), left["seq"].as_u64().unwrap()));
-    }
-    let mut bia = hub.join("Bia").await;
-    ana.event("entered").await;
-    bia.ok(json!({"op": "enter", "room": "one more"})).await;
-    // The first one is forgotten; back in it, nobody is given a number again.
-    let again = bia.ok(json!({"op": "enter", "room": "ROOM 0"})).await["seq"]
-        .as_u64()
-        .unwrap();
-    assert!(again > numbers[0].1, "{again} after {:?}", numbers[0]);
-    // Nothing is stored here, so what was kept of it is gone with it: rooms left behind take no memory.
-    bia.ok(json!({"op": "enter", "room": "room 1"})).await;
-    let events = bia.ok(json!({"op": "history", "after": 0})).await["events"].take();
-    assert_eq!(events.as_array().map(Vec::len), Some(1), "{events}");
-    // A room that is opened only now begins behind them. Numbers that it never had were missed by nobody.
-    let entered = bia
-        .ok(json!({"op": "enter", "room": "never seen", "since": 0}))
-        .await;
-    assert!(entered["seq"].as_u64() > Some(1), "{entered}");
-    bia.ok(json!({"op": "exit"})).await;
-    // Where somebody is, the numbers just go on.
-    assert_eq!(ana.ok(json!({"op": "say", "text": "still here"})).await["seq"], 3);
-    bia.event("said").await;
-    hub.stop().await;
-}

@@ -120,3 +120,30 @@ async fn a_damaged_block_is_left_out_and_counted() {
         (4, vec![1, 2, 3, 4, 5, 10, 11, 12])
     );
 }
+
+#[tokio::test]
+async fn a_room_is_gone_only_together_with_the_number_it_leaves_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (history, _) = open(dir.path());
+    append(&history, "tea", 1..=10).await;
+    stored(dir.path(), "tea", 10).await;
+    let file = rusqlite::Connection::open(dir.path().join("chat.db")).expect("opens");
+    file.execute_batch(
+        "CREATE TRIGGER full BEFORE UPDATE ON forgotten BEGIN SELECT raise(FAIL, 'as the test wants it'); END",
+    )
+    .expect("writable");
+    history.forget("tea");
+    support::eventually(|| history.failure().is_some()).await;
+    history
+        .close(0)
+        .await
+        .expect_err("nothing can be stored any more");
+
+    file.execute_batch("DROP TRIGGER full").expect("writable");
+    let (_, restored) = open(dir.path());
+    assert_eq!(restored.forgotten_through, 0);
+    let [tea] = &restored.rooms[..] else {
+        panic!("{restored:?}");
+    };
+    assert!(tea.next_seq > 10 && tea.events == 10, "{tea:?}");
+}

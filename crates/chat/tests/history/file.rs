@@ -115,3 +115,21 @@ async fn people_can_read_the_file() {
         ]
     );
 }
+
+#[test]
+fn a_file_of_the_first_version_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = rusqlite::Connection::open(dir.path().join("chat.db")).expect("writable");
+    file.execute_batch(include_str!("../../src/history/database/schema-1.sql"))
+        .and_then(|()| {
+            file.execute_batch(
+                "PRAGMA application_id = 0x616e7443; PRAGMA user_version = 1;
+                 INSERT INTO room (name, reserved) VALUES ('lobby', 41)",
+            )
+        })
+        .expect("written");
+    for _ in 0..2 {
+        let (_, restored) = open(dir.path());
+        assert_eq!((restored.rooms[0].next_seq, restored.forgotten_through), (42, 0));
+    }
+}

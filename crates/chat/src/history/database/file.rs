@@ -17,8 +17,9 @@ pub(in crate::history) const FILE: &str = "chat.db";
 
 /// "antC": tells our files from everybody else's.
 const APPLICATION_ID: i64 = 0x616e_7443;
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+/// What brings a file from each version to the next, from an empty one on.
+const SCHEMA: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const SCHEMA_VERSION: i64 = SCHEMA.len() as i64;
 /// Twice SQLite's usual page: a tenth less work at full load, and a lone message still costs only some 30 KB of log.
 const PAGE_BYTES: u64 = 8192;
 
@@ -61,9 +62,10 @@ pub(super) fn prepare(connection: &Connection, file: &Path, bytes_max: Option<u6
     if let Some(bytes) = bytes_max {
         ask(&format!("max_page_count = {}", (bytes / PAGE_BYTES).max(1)))?;
     }
-    if version == 0 {
+    if version < SCHEMA_VERSION {
+        let missing = SCHEMA[usize::try_from(version).unwrap_or_default()..].concat();
         let create = format!(
-            "BEGIN IMMEDIATE; {SCHEMA}
+            "BEGIN IMMEDIATE; {missing}
              PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         );
         connection.execute_batch(&create).map_err(explain)?;

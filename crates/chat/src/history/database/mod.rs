@@ -62,6 +62,7 @@ pub(super) struct Contents {
     pub(super) clock: u64,
     /// Name, newest number that may have been shown, newest number stored, events kept.
     pub(super) rooms: Vec<(Arc<str>, u64, u64, u64)>,
+    pub(super) forgotten_through: u64,
     pub(super) names: Vec<Registration>,
 }
 
@@ -91,6 +92,9 @@ impl Database {
             .connection
             .query_row("SELECT reserved FROM clock", [], |row| row.get::<_, u64>(0))?
             .min(TIME_MAX);
+        let forgotten_through = self
+            .connection
+            .query_row("SELECT through FROM forgotten", [], |row| row.get(0))?;
         let mut rooms = Vec::new();
         let mut statement = self
             .connection
@@ -114,20 +118,37 @@ impl Database {
                 })
             })?
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Contents { clock, rooms, names })
+        Ok(Contents {
+            clock,
+            rooms,
+            forgotten_through,
+            names,
+        })
     }
 
-    /// Makes reservations and registrations durable.
+    /// Whether anything is stored of a room.
+    pub(super) fn knows(&self, room: &str) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// Makes reservations and registrations durable, and removes the rooms that are to be forgotten, in one transaction.
     pub(super) fn promise(&mut self, marks: &Reservations, names: &[Registration]) -> rusqlite::Result<()> {
         let mut rooms = Vec::new();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut forget = transaction
-                .prepare_cached("UPDATE room SET reserved = max(room.last, ?2) WHERE room.name = ?1")?;
-            for (name, last) in &marks.forgotten {
-                forget.execute(params![name, last])?;
+            let mut remove_blocks = transaction
+                .prepare_cached("DELETE FROM block WHERE room = (SELECT id FROM room WHERE name = ?1)")?;
+            let mut remove = transaction.prepare_cached("DELETE FROM room WHERE name = ?1")?;
+            for name in &marks.forgotten {
+                remove_blocks.execute([name])?;
+                remove.execute([name])?;
+            }
+            if !marks.forgotten.is_empty() {
+                transaction
+                    .prepare_cached("UPDATE forgotten SET through = max(through, ?1)")?
+                    .execute([marks.forgotten_through])?;
             }
             let mut reserve = transaction.prepare_cached(
                 "INSERT INTO room (name, reserved) VALUES (?1, ?2)
@@ -148,7 +169,7 @@ impl Database {
             }
         }
         transaction.commit()?;
-        for (name, _) in &marks.forgotten {
+        for name in &marks.forgotten {
             self.rooms.remove(name);
         }
         for (name, stored) in rooms {
@@ -206,7 +227,7 @@ pub(super) fn is_curable(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// A room that is not remembered: it may be new, or have been forgotten.
+/// A room that nothing was reserved for.
 fn find_or_create_room(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Stored> {
     let mut create = transaction.prepare_cached(
         "INSERT INTO room (name) VALUES (?1)

@@ -8,7 +8,7 @@ use crate::hub::Hub;
 use crate::hub::check::{check_text, checked_name, checked_room, invalid_room};
 use crate::hub::io::{Event, Output, Reason, Reply, RoomId};
 use crate::hub::people::Member;
-use crate::limits::{ROOMS_MAX, ROOMS_PER_MEMBER_MAX, WHO_NAMES_MAX};
+use crate::limits::{ROOMS_PER_MEMBER_MAX, WHO_NAMES_MAX};
 use crate::names::Name;
 use crate::ops::HistoryQuery;
 
@@ -169,7 +169,7 @@ impl Hub {
         if !self.rooms.has_space() {
             return Err(WireError::new(
                 TOO_MANY_ROOMS,
-                format!("there is somebody in each of {ROOMS_MAX} rooms"),
+                format!("there is somebody in each of {} rooms", self.rooms.max()),
             )
             .with_hint("enter one of those that are there"));
         }
@@ -200,11 +200,9 @@ impl Hub {
         let after = if since < seq { since } else { 0 };
         let through = seq - 1;
         if after < through {
-            let room = self.rooms.get(room);
             call.outputs.push(Output::Replay {
                 connection: call.connection,
-                room: room.name.shared(),
-                opened_after: room.opened_after,
+                room: self.rooms.get(room).name.shared(),
                 after,
                 through,
             });

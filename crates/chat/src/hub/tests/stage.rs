@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use proto::WireError;
 
-use crate::hub::{
-    ConnectionId, Event, Facts, FloodLimit, Hub, Input, Output, Reason, Registration, Reply, Wanted,
-};
+use crate::hub::{ConnectionId, Event, FloodLimit, Hub, Input, Output, Reason, Registration, Reply, Wanted};
+use crate::limits::ROOMS_MAX_DEFAULT;
 use crate::ops::{Request, Token};
 
 pub(super) struct Stage {
@@ -31,8 +31,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(flood: Option<FloodLimit>) -> Self {
+        Self::with_rooms(ROOMS_MAX_DEFAULT, flood)
+    }
+
+    pub(super) fn with_rooms(rooms_max: NonZeroUsize, flood: Option<FloodLimit>) -> Self {
         Self {
-            hub: Hub::new(Facts::default(), flood),
+            hub: Hub::new(rooms_max, flood),
             now_ns: 1,
             requests: 0,
             open: BTreeSet::new(),

@@ -1,7 +1,7 @@
 -- A chat history. Open it with `sqlite3 chat.db`, also while the server runs, and look at the view:
 --   SELECT * FROM message WHERE room = 'lobby' ORDER BY seq DESC LIMIT 20;
 
--- Every room that ever was. Its numbers up to `reserved` may have been shown; `last` is the newest one stored.
+-- The rooms. Numbers of one up to `reserved` may have been shown; `last` is the newest one stored.
 CREATE TABLE room (
     id       INTEGER PRIMARY KEY,
     name     TEXT    NOT NULL UNIQUE,
