@@ -196,6 +196,8 @@ impl History {
     /// that any forgotten room used: after a restart that is [`Restored::forgotten_through`], until then the caller knows it.
     pub fn forget(&self, room: &str) {
         self.inner.shared.change(|queue| queue.forget(room));
+        // Whoever waits for its numbers has to ask for them again.
+        self.inner.shared.progress.notify_waiters();
     }
 
     /// The last Lamport time that may be sent.

@@ -2,6 +2,8 @@
 //!
 //! The file itself is in `file.rs`, failing disks in `disk.rs`, crashes in `crash.rs`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chat::history::{History, Registration, Restored, Settings, Window};
@@ -108,6 +110,28 @@ async fn of_a_forgotten_room_nothing_stays_but_how_far_its_numbers_went() {
         "no number comes twice"
     );
     history.close(0).await.expect("closes");
+}
+
+/// Somebody may wait for the numbers of a room that another's failed attempt to enter it forgets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_the_numbers_of_a_forgotten_room_gets_them() {
+    let history = History::in_memory(100);
+    let (forgetting, done) = (history.clone(), Arc::new(AtomicBool::new(false)));
+    let until = Arc::clone(&done);
+    let others = tokio::task::spawn_blocking(move || {
+        while !until.load(Ordering::Relaxed) {
+            forgetting.forget("tea");
+        }
+    });
+    let reserve = async {
+        for _ in 0..20_000 {
+            history.reserve_seqs("tea", 5).await;
+        }
+    };
+    let reserved = tokio::time::timeout(Duration::from_secs(60), reserve).await;
+    done.store(true, Ordering::Relaxed);
+    others.await.expect("it forgets");
+    reserved.expect("nobody waits for ever");
 }
 
 #[tokio::test]
