@@ -30,7 +30,8 @@ pub struct Settings {
     pub members: usize,
     /// The group's order.
     pub order: Order,
-    /// Largest leap of a stamp ahead of the clock, in ticks.
+    /// Largest leap of a stamp ahead of the clock, in ticks, while messages keep coming; a silence adds to it what the
+    /// others may have done meanwhile.
     pub leap_max: u64,
     /// Messages kept for members that lack them.
     pub retain_messages: u64,
@@ -68,6 +69,8 @@ pub struct Memory {
     pub incarnation: u64,
     /// A Lamport time that no former incarnation passed; 0 if that is not known.
     pub clock: u64,
+    /// How long ago, in microseconds, that was; 0 if that is not known.
+    pub absent: u64,
     /// The state as it was saved; `None` for a member that starts without it.
     pub saved: Option<Saved>,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::frame::{About, Ended, Frame, StreamId, Welcome};
 use super::stream::Stream;
-use super::{Order, Output, Peer, Refusal, Saved, SavedStream};
+use super::{Order, Output, Peer, Saved, SavedStream};
 use crate::members::{Member, MemberSet};
 
 impl Peer {
@@ -241,13 +241,8 @@ impl Peer {
         {
             return;
         }
-        if welcome.clock > self.clock.saturating_add(self.settings.leap_max) {
-            return out.push(Output::Refused(Refusal::Stamp {
-                origin: self.settings.me,
-                from,
-            }));
-        }
         let joining = self.joining();
+        // However far ahead: a peer that lost its state has no time of its own to defend, and its group may be old.
         self.clock = self.clock.max(welcome.clock);
 
         for &(id, delivered) in &welcome.delivered {
@@ -329,5 +324,31 @@ impl Peer {
             self.retained += stream.slots.len() as u64;
             self.retained_bytes += stream.kept_bytes;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lamport::LEAP_MAX_DEFAULT;
+
+    use crate::core::frame::{Frame, Welcome};
+    use crate::core::stage::{feed_frame, newcomer, status};
+
+    #[test]
+    fn who_lost_its_state_is_let_into_an_old_group() {
+        let mut peer = newcomer();
+        let old = 100 * LEAP_MAX_DEFAULT;
+        let welcome = Welcome {
+            incarnation: 1,
+            from: 1,
+            clock: old,
+            delivered: Vec::new(),
+            former: Vec::new(),
+        };
+        feed_frame(&mut peer, status(1, 0, 0));
+        feed_frame(&mut peer, Frame::Welcome(Arc::new(welcome)));
+        assert_eq!(peer.clock(), old);
     }
 }

@@ -2,7 +2,7 @@
 //! at once. When it may be delivered is for [`order`](super::order) to say, who is sent it later for [`relay`](super::relay).
 
 use bytes::Bytes;
-use lamport::{ClockError, after_receive, after_send};
+use lamport::{HORIZON_PER_SECOND, after_receive, after_send};
 
 use super::frame::{Frame, Message, MessageId, StreamId};
 use super::stream::Place;
@@ -105,6 +105,15 @@ impl Peer {
         to
     }
 
+    /// How far ahead of the clock a stamp may lie. A member that was cut off comes back to a group whose clocks went on, as fast
+    /// as honest members make them go.
+    pub(super) fn leap_after_silence(&self) -> u64 {
+        let silence = self.absent.saturating_add(self.now - self.received_at);
+        self.settings
+            .leap_max
+            .saturating_add((silence / 1_000_000).saturating_mul(HORIZON_PER_SECOND))
+    }
+
     /// Takes a message from its origin or a relay: a copy is dropped before it touches the clock.
     pub(super) fn receive_data(&mut self, from: Member, message: Message, out: &mut Vec<Output>) {
         let MessageId { stream: id, sequence } = message.id;
@@ -139,6 +148,7 @@ impl Peer {
             return;
         };
         let order = self.settings.order;
+        let leap_max = self.leap_after_silence();
         let sender = &mut self.origins[origin.index()];
         let superseded = id.incarnation < sender.incarnation;
         let stream = &mut sender.streams[index];
@@ -160,12 +170,12 @@ impl Peer {
         if sequence == stream.through + 1 && message.stamp <= stream.last_stamp {
             return out.push(Output::Refused(Refusal::StampOrder { origin }));
         }
-        self.clock = match after_receive(self.clock, message.stamp, self.settings.leap_max) {
-            Ok(time) => time,
-            Err(ClockError::Leap { .. } | ClockError::Exhausted) => {
-                return out.push(Output::Refused(Refusal::Stamp { origin, from }));
-            }
+        let Ok(time) = after_receive(self.clock, message.stamp, leap_max) else {
+            return out.push(Output::Refused(Refusal::Stamp { origin, from }));
         };
+        self.clock = time;
+        self.received_at = self.now;
+        self.absent = 0;
         self.stamp_max = self.stamp_max.max(message.stamp);
         let bytes = message.data.len() as u64;
         if self.settings.durable {
@@ -220,5 +230,52 @@ impl Peer {
             };
         }
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lamport::{HORIZON_PER_SECOND, LEAP_MAX_DEFAULT};
+
+    use crate::core::frame::{Frame, Message};
+    use crate::core::stage::{OTHER, message, peer, status};
+    use crate::core::{Input, Output, Peer};
+    use crate::members::Member;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// Whether `peer` takes, at `now`, the message `sequence` with `stamp`.
+    fn takes(peer: &mut Peer, now: u64, sequence: u64, stamp: u64) -> bool {
+        let message = Message {
+            stamp,
+            ..message(OTHER, sequence, &[])
+        };
+        let mut out = Vec::new();
+        peer.step(
+            now,
+            Input::Frame(Member::new(OTHER), Frame::Data(message)),
+            &mut out,
+        );
+        let refused = out.iter().any(|output| matches!(output, Output::Refused(_)));
+        assert_eq!(refused, peer.clock() <= stamp, "what is taken moves the clock");
+        !refused
+    }
+
+    #[test]
+    fn a_silence_lets_a_stamp_leap_as_far_as_the_others_may_have_gone() {
+        let mut peer = peer();
+        peer.step(
+            0,
+            Input::Frame(Member::new(OTHER), status(1, 1, 0)),
+            &mut Vec::new(),
+        );
+        assert!(!takes(&mut peer, 0, 1, LEAP_MAX_DEFAULT + 1));
+        assert!(takes(&mut peer, 0, 1, LEAP_MAX_DEFAULT));
+        let next = peer.clock() + LEAP_MAX_DEFAULT + 10 * HORIZON_PER_SECOND;
+        assert!(!takes(&mut peer, 10 * SECOND - 1, 2, next));
+        assert!(takes(&mut peer, 10 * SECOND, 2, next));
+        // The silence is over.
+        let next = peer.clock() + LEAP_MAX_DEFAULT + 1;
+        assert!(!takes(&mut peer, 10 * SECOND, 3, next));
     }
 }

@@ -61,6 +61,8 @@ mod message;
 mod order;
 mod relay;
 mod retain;
+#[cfg(test)]
+mod stage;
 mod status;
 mod stream;
 mod take;
@@ -132,6 +134,9 @@ pub struct Peer {
     repair_at: u64,
     /// The largest stamp received: others may wait for a promise past it.
     stamp_max: u64,
+    /// When the last message was received, and how long before its start this life had heard none.
+    received_at: u64,
+    absent: u64,
     /// The latest time promised to everybody linked.
     promised: u64,
     waiting_since: Option<u64>,
@@ -186,6 +191,8 @@ impl Peer {
             unreported_sent: Unreported::default(),
             repair_at: 0,
             stamp_max: 0,
+            received_at: 0,
+            absent: memory.absent,
             promised: 0,
             waiting_since: None,
             waiting_told: MemberSet::EMPTY,

@@ -191,7 +191,7 @@ impl Peer {
 
     /// Takes a member's promise, told by itself or by others, once its messages are here.
     pub(super) fn note_promise(&mut self, of: Member, promise: Promise) {
-        let leap_max = self.settings.leap_max;
+        let leap_max = self.leap_after_silence();
         let origin = &mut self.origins[of.index()];
         if of == self.settings.me
             || promise.incarnation != origin.incarnation

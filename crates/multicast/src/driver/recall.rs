@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Weak;
 
-use super::engine::{Engine, Store};
+use super::engine::{Engine, Store, wall_ms};
 use super::handshake::order_word;
 use super::node::Node;
 use crate::core::Memory;
@@ -60,7 +60,10 @@ impl Recall {
                 incarnation,
                 ..Memory::default()
             },
-            |book| book.memory(incarnation),
+            |book| Memory {
+                absent: since_ms(book.told_last_at()) * 1000,
+                ..book.memory(incarnation)
+            },
         )
     }
 
@@ -100,6 +103,11 @@ impl Recall {
     fn book(&self) -> Option<&Book> {
         self.journal.as_ref().map(Journal::book)
     }
+}
+
+/// Milliseconds since a moment on the wall clock, 0 if it is unknown or yet to come.
+fn since_ms(at: Option<u64>) -> u64 {
+    at.map_or(0, |at| wall_ms().saturating_sub(at))
 }
 
 fn event(number: u64, entry: &Entry, members: &Members, me: Member) -> Event {

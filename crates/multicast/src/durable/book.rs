@@ -87,8 +87,17 @@ impl Book {
         Memory {
             incarnation,
             clock: self.marks.as_ref().map_or(0, |marks| marks.clock),
+            absent: 0,
             saved,
         }
+    }
+
+    /// When the application was last told a message: the wall clock, in milliseconds.
+    pub(crate) fn told_last_at(&self) -> Option<u64> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Delivered { at, .. } => Some(*at),
+            Entry::Missed { .. } => None,
+        })
     }
 
     /// The number of the last entry told.

@@ -285,7 +285,7 @@ impl Engine {
 }
 
 /// The wall clock, in milliseconds since the Unix epoch.
-fn wall_ms() -> u64 {
+pub(crate) fn wall_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)

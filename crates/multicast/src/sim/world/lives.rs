@@ -39,6 +39,7 @@ impl World {
                 host.kept = peer.save().map(|saved| Memory {
                     incarnation: 0,
                     clock: peer.clock(),
+                    absent: 0,
                     saved: Some(saved),
                 });
             }

@@ -1,0 +1,106 @@
+//! A member of three, fed by hand: the stage of the core's tests.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frame::{About, Frame, Have, Message, MessageId, Status, StreamId};
+use super::{Input, Memory, Order, Output, Peer, Saved, Settings};
+use crate::members::{Member, MemberSet};
+
+pub(super) const OTHER: usize = 1;
+pub(super) const THIRD: usize = 2;
+
+/// The message `sequence` of member `of`, to be delivered after the first of each of the members `after`.
+pub(super) fn message(of: usize, sequence: u64, after: &[usize]) -> Message {
+    let id = |of, sequence| MessageId {
+        stream: stream(of),
+        sequence,
+    };
+    Message {
+        id: id(of, sequence),
+        stamp: sequence,
+        after: Some(after.iter().map(|&cause| id(cause, 1)).collect()),
+        data: Bytes::from_static(b"x"),
+    }
+}
+
+pub(super) fn stream(of: usize) -> StreamId {
+    StreamId {
+        origin: Member::new(of),
+        incarnation: 1,
+    }
+}
+
+/// The status of member 1, which sent `sent` messages and gave up all of them up to `dropped`.
+pub(super) fn status(number: u64, sent: u64, dropped: u64) -> Frame {
+    let have = Have {
+        stream: stream(OTHER),
+        through: sent,
+        delivered: sent,
+        purged: dropped,
+        stable: 0,
+        dropped,
+        had: 0,
+        lost: Vec::new(),
+        beyond: Vec::new(),
+        ended: None,
+    };
+    let lives = About {
+        incarnation: 1,
+        announced: 1,
+        ..About::default()
+    };
+    Frame::Status(Arc::new(Status {
+        incarnation: 1,
+        number,
+        hears: MemberSet::EMPTY.with(Member::new(0)),
+        wants: MemberSet::EMPTY,
+        members: vec![lives; 3],
+        streams: vec![have],
+    }))
+}
+
+/// Member 0 of 3 in causal order, in its place and linked with member 1.
+pub(super) fn peer() -> Peer {
+    linked(Some(Saved {
+        wants: MemberSet::EMPTY,
+        members: Vec::new(),
+        streams: Vec::new(),
+    }))
+}
+
+/// The same without its state: it asks the others where it was.
+pub(super) fn newcomer() -> Peer {
+    linked(None)
+}
+
+fn linked(saved: Option<Saved>) -> Peer {
+    let memory = Memory {
+        incarnation: 1,
+        saved,
+        ..Memory::default()
+    };
+    let mut peer = Peer::new(Settings::new(Member::new(0), 3, Order::Causal), memory);
+    feed(&mut peer, Input::LinkUp(Member::new(OTHER)));
+    peer
+}
+
+/// What is told to the application of it: the sender and the sequences.
+pub(super) fn feed(peer: &mut Peer, input: Input) -> Vec<(usize, u64, u64)> {
+    let mut out = Vec::new();
+    peer.step(0, input, &mut out);
+    let told = out.into_iter().filter_map(|output| match output {
+        Output::Deliver { message, .. } => {
+            let sequence = message.id.sequence;
+            Some((message.id.stream.origin.index(), sequence, sequence))
+        }
+        Output::Missed { stream, from, to } => Some((stream.origin.index(), from, to)),
+        _ => None,
+    });
+    told.collect()
+}
+
+pub(super) fn feed_frame(peer: &mut Peer, frame: Frame) -> Vec<(usize, u64, u64)> {
+    feed(peer, Input::Frame(Member::new(OTHER), frame))
+}
