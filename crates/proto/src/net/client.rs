@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lamport::Clock;
+use lamport::{Clock, TIME_MAX};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -32,7 +32,7 @@ use crate::writer::LineWriter;
 pub struct ClientSettings {
     /// The service that must answer.
     pub service: &'static str,
-    /// This process's clock.
+    /// This process's clock. The one that [`new`](ClientSettings::new) makes believes the server, however old that is.
     pub clock: Arc<Clock>,
     /// Longest wait for the connection and its greeting.
     pub connect: Duration,
@@ -95,7 +95,7 @@ impl ClientSettings {
         };
         Self {
             service,
-            clock: Arc::new(Clock::new()),
+            clock: Arc::new(Clock::starting_at(0, TIME_MAX)),
             connect: CONNECT_DEFAULT,
             connection,
             observer: None,
