@@ -38,6 +38,15 @@ pub enum ClockError {
         /// The largest distance accepted, in ticks.
         leap_max: u64,
     },
+    /// The received time lies beyond the horizon: all leaps together would take the clock further than real time lets
+    /// them.
+    #[error("the stamp {received} is beyond {horizon}, the farthest that stamps may move this clock for now")]
+    Horizon {
+        /// The time received.
+        received: u64,
+        /// The largest time accepted at that moment.
+        horizon: u64,
+    },
     /// The clock has reached [`TIME_MAX`].
     #[error("the clock has reached its end at {TIME_MAX}")]
     Exhausted,
@@ -63,12 +72,31 @@ pub fn after_send(local: u64) -> Result<u64, ClockError> {
 /// [`ClockError::Leap`] when `received` is more than `leap_max` ahead, [`ClockError::Exhausted`] when the result would
 /// pass [`TIME_MAX`].
 pub fn after_receive(local: u64, received: u64, leap_max: u64) -> Result<u64, ClockError> {
-    if received > local && received - local > leap_max {
-        return Err(ClockError::Leap {
-            received,
-            local,
-            leap_max,
-        });
+    after_receive_within(local, received, leap_max, u64::MAX)
+}
+
+/// As [`after_receive`], for a process that believes no stamp beyond a [`Horizon`](crate::Horizon) either.
+///
+/// # Errors
+///
+/// Those of [`after_receive`], and [`ClockError::Horizon`] when `received` is ahead and beyond `horizon`.
+pub fn after_receive_within(
+    local: u64,
+    received: u64,
+    leap_max: u64,
+    horizon: u64,
+) -> Result<u64, ClockError> {
+    if received > local {
+        if received - local > leap_max {
+            return Err(ClockError::Leap {
+                received,
+                local,
+                leap_max,
+            });
+        }
+        if received > horizon {
+            return Err(ClockError::Horizon { received, horizon });
+        }
     }
     after_send(local.max(received))
 }
@@ -117,8 +145,18 @@ impl Clock {
     /// [`ClockError::Leap`] when `received` is too far ahead, [`ClockError::Exhausted`] when the result would pass
     /// [`TIME_MAX`].
     pub fn receive(&self, received: u64) -> Result<u64, ClockError> {
+        self.receive_within(received, u64::MAX)
+    }
+
+    /// A receive from somebody who may be hostile: as [`receive`](Clock::receive), and no stamp beyond `horizon` moves
+    /// the clock; see [`Horizon`](crate::Horizon).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`receive`](Clock::receive), and [`ClockError::Horizon`].
+    pub fn receive_within(&self, received: u64, horizon: u64) -> Result<u64, ClockError> {
         let leap_max = self.leap_max;
-        self.advance(|local| after_receive(local, received, leap_max))
+        self.advance(|local| after_receive_within(local, received, leap_max, horizon))
     }
 
     /// Moves the clock to what `next` makes of its time, atomically.
@@ -170,6 +208,23 @@ mod tests {
         assert_eq!(clock.now(), 10);
         assert_eq!(clock.receive(110), Ok(111));
         assert!(clock.receive(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn beyond_the_horizon_only_what_is_not_ahead_is_received() {
+        let clock = Clock::starting_at(10, 100);
+        let beyond = ClockError::Horizon {
+            received: 51,
+            horizon: 50,
+        };
+        assert_eq!(clock.receive_within(51, 50), Err(beyond));
+        assert_eq!(clock.now(), 10);
+        assert_eq!(clock.receive_within(50, 50), Ok(51));
+        assert_eq!(clock.receive_within(51, 50), Ok(52), "own ticks pass the horizon");
+        assert!(matches!(
+            clock.receive_within(500, 50),
+            Err(ClockError::Leap { .. })
+        ));
     }
 
     #[test]

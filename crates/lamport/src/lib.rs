@@ -7,6 +7,7 @@
 //! | To | take |
 //! | --- | --- |
 //! | keep a process's clock | [`Clock`] |
+//! | keep hostile stamps from using up the times | [`Horizon`] |
 //! | say who an event belongs to | [`ProcessId`] |
 //! | order events of several processes | [`Stamp`]: by time, then by process |
 //! | serve requests in that order | [`OrderedLock`] |
@@ -32,13 +33,17 @@
 
 pub mod check;
 mod clock;
+mod horizon;
 mod ordered_lock;
 mod process;
 mod stamp;
 pub mod trace;
 pub mod view;
 
-pub use clock::{Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX, after_receive, after_send};
+pub use clock::{
+    Clock, ClockError, LEAP_MAX_DEFAULT, TIME_MAX, after_receive, after_receive_within, after_send,
+};
+pub use horizon::{HORIZON_AT_START, HORIZON_PER_SECOND, Horizon};
 pub use ordered_lock::{Lock, OrderedGuard, OrderedLock};
 pub use process::{PROCESS_ID_BYTES_MAX, ProcessId, ProcessIdError};
 pub use stamp::Stamp;

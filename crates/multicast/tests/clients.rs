@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lamport::ProcessId;
+use lamport::{HORIZON_AT_START, ProcessId};
 use multicast::client::{ClientError, Seen, Session, Since, Watch, settings};
 use multicast::clients::Clients;
 use multicast::limits::DATA_BYTES_MAX;
@@ -159,6 +159,24 @@ async fn bad_input_is_answered_with_its_code_and_moves_no_clock() {
     check_refused(&hello("P1", "other"), r#""code":"duplicate_peer""#).await;
     let one = Members::new([(ProcessId::new("P1").unwrap(), "x:1".to_owned())]).unwrap();
     check_refused(&hello("P9", &one.fingerprint()), r#""code":"not_a_member""#).await;
+}
+
+/// Leap after leap, each of which may be believed, does not use up the times of a peer's clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn leap_after_leap_does_not_use_up_the_times() {
+    const LEAP: u64 = (1 << 32) - 1024;
+    let leaps: String = (1..=100)
+        .map(|n| format!("{{\"lamport\":{},\"id\":{n},\"op\":\"status\"}}\n", n * LEAP))
+        .collect();
+    let answers = answers(leaps.as_bytes(), 100).await;
+    let believed = answers
+        .iter()
+        .take_while(|answer| answer.contains(r#""ok":"#))
+        .count();
+    assert_eq!(believed as u64, HORIZON_AT_START / LEAP);
+    for refused in &answers[believed..] {
+        assert!(refused.contains(r#""code":"clock_leap""#), "{refused}");
+    }
 }
 
 /// What a fresh peer answers to `bytes`, line by line, until it closes the connection or has answered `count` times.

@@ -131,8 +131,10 @@ impl WireError {
 impl From<ClockError> for WireError {
     fn from(error: ClockError) -> Self {
         match error {
-            ClockError::Leap { .. } => Self::new(codes::CLOCK_LEAP, error.to_string())
-                .with_hint("stamp messages with a clock that has received ours"),
+            ClockError::Leap { .. } | ClockError::Horizon { .. } => {
+                Self::new(codes::CLOCK_LEAP, error.to_string())
+                    .with_hint("stamp messages with a clock that has received ours")
+            }
             ClockError::Exhausted => Self::new(codes::INTERNAL, error.to_string()),
         }
     }

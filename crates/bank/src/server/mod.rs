@@ -24,9 +24,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamport::trace::Tracer;
-use lamport::{Clock, LEAP_MAX_DEFAULT};
 use proto::net::web::Page;
-use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
+use proto::net::{Identity, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::guard::Guard;
 use self::pins::Pins;
@@ -281,7 +280,7 @@ impl Server {
         let mut limits = settings.limits;
         limits.connection.line_bytes_max = limits.connection.line_bytes_max.min(STRANGER_LINE_BYTES_MAX);
         let shared = Arc::new(Shared {
-            clock: Clock::starting_at(bank.lamport(), LEAP_MAX_DEFAULT),
+            clock: ServerClock::starting_at(bank.lamport()),
             pins: Pins::new(guard, pin_cost, settings.hashes_waiting),
             tracer: settings.tracer.shared(),
             clients: Default::default(),

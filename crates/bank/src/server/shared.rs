@@ -2,9 +2,9 @@
 
 use std::sync::atomic::AtomicU64;
 
-use lamport::Clock;
 use lamport::trace::facts::{self, Fact, fact};
 use lamport::trace::{Event, SharedTracer};
+use proto::net::ServerClock;
 
 use super::pins::Pins;
 use crate::account::AccountId;
@@ -15,7 +15,7 @@ use crate::entry::Entry;
 /// What a session needs of its server.
 pub(super) struct Shared {
     pub(super) bank: Bank,
-    pub(super) clock: Clock,
+    pub(super) clock: ServerClock,
     pub(super) pins: Pins,
     pub(super) tracer: SharedTracer,
     /// Numbers the connections: who is served first where Lamport times are equal.

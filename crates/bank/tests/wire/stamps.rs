@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use lamport::HORIZON_AT_START;
+use serde_json::{Value, json};
 
 use crate::support::bank::{Opening, RealBank, Subject};
 use crate::support::line::Wire;
@@ -44,6 +45,32 @@ fn control_of_stamps() {
     let found = |plant| repeated(&mut Toy::start(&opening, plant), &opening, false);
     assert_eq!(found(Plant::Nothing), 0);
     assert!(found(Plant::RepeatsStamps) > 300);
+}
+
+/// Leap after leap, each of which may be believed, does not use up the times, and needs no login to try.
+#[test]
+fn leap_after_leap_does_not_use_up_the_times() {
+    const LEAP: u64 = (1 << 32) - 1024;
+    let opening = Opening::new(1, 10_000);
+    let bank = RealBank::start(&opening);
+    let mut stranger = Wire::open(bank.address().get()).unwrap();
+    let codes: Vec<Value> = (1..=100)
+        .map(|n| {
+            stranger.time = n * LEAP;
+            stranger.send("balance", &json!({})).unwrap();
+            stranger.read().unwrap()["error"]["code"].clone()
+        })
+        .collect();
+    let believed = codes.iter().take_while(|code| *code == "not_logged_in").count();
+    assert_eq!(believed as u64, HORIZON_AT_START / LEAP);
+    assert!(
+        codes[believed..].iter().all(|code| code == "clock_leap"),
+        "{codes:?}"
+    );
+
+    let mut customer = Wire::login(bank.address().get(), &opening.accounts[0]).unwrap();
+    assert!(customer.time < HORIZON_AT_START + LEAP);
+    assert!(customer.ask("balance", &json!({})).unwrap().is_ok());
 }
 
 /// A bank that ends in order goes on where it was: people see no jump.

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use lamport::trace::{BatchTracer, Event as TraceEvent, Fact, Tracer};
-use lamport::{Clock, LEAP_MAX_DEFAULT, TIME_MAX, after_receive};
-use proto::net::Outbox;
+use lamport::{LEAP_MAX_DEFAULT, TIME_MAX, after_receive_within};
+use proto::net::{Outbox, ServerClock};
 use proto::{Harmless, WireError, codes};
 
 use super::RunError;
@@ -31,7 +31,7 @@ use crate::limits::{CLOCK_MARGIN, ROOMS_PER_MEMBER_MAX};
 pub(super) struct Core {
     state: Mutex<State>,
     pub(super) history: History,
-    pub(super) clock: Clock,
+    pub(super) clock: ServerClock,
     tracer: Tracer,
     started: Instant,
 }
@@ -77,7 +77,7 @@ impl Core {
         self.clock.now()
     }
 
-    pub(super) fn new(hub: Hub, history: History, clock: Clock, tracer: Tracer) -> Self {
+    pub(super) fn new(hub: Hub, history: History, clock: ServerClock, tracer: Tracer) -> Self {
         let state = State {
             hub,
             receivers: Receivers::default(),
@@ -137,7 +137,8 @@ impl Core {
             let numbers = lines.len() as u64 * 2;
             let times = lines.as_slice().iter().map(Line::times).sum();
             let stamps = lines.as_slice().iter().filter_map(Line::lamport);
-            let stamp_max = believed(self.clock.now(), times, stamps);
+            let horizon = self.clock.horizon();
+            let stamp_max = believed(self.clock.now(), times, horizon, stamps);
             if let Some(needed) =
                 self.missing_numbers(state, session.id, &entering, numbers, times, stamp_max)
             {
@@ -147,7 +148,7 @@ impl Core {
             while desk.progress.is_none()
                 && let Some(line) = lines.next()
             {
-                desk.take(line);
+                desk.take(line, horizon);
             }
             let progress = desk.close();
             // Numbers reserved for a room that was not opened after all are not kept for nobody.
@@ -325,11 +326,11 @@ impl Core {
     }
 }
 
-/// The latest of the `stamps` that a clock at `now`, which uses up to `times` meanwhile, may believe. For one that it
-/// refuses no time is reserved: a later life would go on there.
-fn believed(now: u64, times: u64, stamps: impl Iterator<Item = u64>) -> u64 {
+/// The latest of the `stamps` that a clock at `now`, which uses up to `times` meanwhile, may believe within `horizon`.
+/// For one that it refuses no time is reserved: a later life would go on there.
+fn believed(now: u64, times: u64, horizon: u64, stamps: impl Iterator<Item = u64>) -> u64 {
     stamps.fold(now, |latest, stamp| {
-        match after_receive(latest.saturating_add(times), stamp, LEAP_MAX_DEFAULT) {
+        match after_receive_within(latest.saturating_add(times), stamp, LEAP_MAX_DEFAULT, horizon) {
             Ok(_) => latest.max(stamp),
             Err(_) => latest,
         }
@@ -338,7 +339,7 @@ fn believed(now: u64, times: u64, stamps: impl Iterator<Item = u64>) -> u64 {
 
 impl State {
     /// One event of sending: its time, recorded.
-    pub(super) fn send(&mut self, clock: &Clock, label: &str, facts: &[Fact<'_>]) -> u64 {
+    pub(super) fn send(&mut self, clock: &ServerClock, label: &str, facts: &[Fact<'_>]) -> u64 {
         // A clock at its end stays there: messages still arrive, only their stamps no longer tell them apart.
         let lamport = clock.tick().unwrap_or(TIME_MAX);
         self.tracer.record(lamport, &TraceEvent::send(label, facts));

@@ -57,15 +57,16 @@ impl<'l, 'b> Desk<'l, 'b> {
         }
     }
 
-    pub(super) fn take(&mut self, line: Line<'b>) {
+    /// Takes a line; its stamp is believed within `horizon`.
+    pub(super) fn take(&mut self, line: Line<'b>, horizon: u64) {
         match line {
-            Line::Refused(refusal) => self.refuse_line(refusal),
+            Line::Refused(refusal) => self.refuse_line(refusal, horizon),
             Line::Request(Received { id, lamport, op }) => {
                 #[cfg(test)]
                 if let crate::ops::Op::Say { text, .. } = &op {
                     assert_ne!(&**text, PLANTED_PANIC, "as the test wants it");
                 }
-                if let Err(error) = self.receive(op.name(), lamport) {
+                if let Err(error) = self.receive(op.name(), lamport, horizon) {
                     return self.refuse(id, &error);
                 }
                 let connection = self.session.id;
@@ -75,9 +76,9 @@ impl<'l, 'b> Desk<'l, 'b> {
     }
 
     /// A request arrives: its stamp moves the clock.
-    fn receive(&mut self, label: &str, lamport: u64) -> Result<(), WireError> {
+    fn receive(&mut self, label: &str, lamport: u64, horizon: u64) -> Result<(), WireError> {
         self.session.requests += 1;
-        let time = self.core.clock.receive(lamport)?;
+        let time = self.core.clock.receive_within(lamport, horizon)?;
         let message = Message::Request {
             connection: self.session.connection.id(),
             number: self.session.requests,
@@ -220,9 +221,9 @@ impl<'l, 'b> Desk<'l, 'b> {
     }
 
     /// Answers a line that is no request of ours.
-    fn refuse_line(&mut self, mut refusal: Refusal) {
+    fn refuse_line(&mut self, mut refusal: Refusal, horizon: u64) {
         if let Some(lamport) = refusal.lamport
-            && let Err(error) = self.receive("refused", lamport)
+            && let Err(error) = self.receive("refused", lamport, horizon)
             // That a request has no id is told first.
             && refusal.id.is_some()
         {

@@ -29,9 +29,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamport::trace::Tracer;
-use lamport::{Clock, LEAP_MAX_DEFAULT};
 use proto::net::web::{Page, Vitals};
-use proto::net::{Identity, Listener, MemoryConnector, ServerLimits, Shutdown};
+use proto::net::{Identity, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::core::Core;
 use self::passwords::Passwords;
@@ -236,7 +235,7 @@ impl Server {
                 Restored::default(),
             ),
         };
-        let clock = Clock::starting_at(restored.clock, LEAP_MAX_DEFAULT);
+        let clock = ServerClock::starting_at(restored.clock);
         let mut hub = Hub::new(settings.rooms_max, settings.flood);
         for room in hub.remember(facts(&restored)) {
             history.forget(&room);

@@ -19,8 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use lamport::Clock;
-use proto::net::{Connection, Turn};
+use proto::net::{Connection, ServerClock, Turn};
 use proto::{Code, FrameError, LineWriter, Refusal, WireError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -44,7 +43,7 @@ pub struct Clients {
     handle: Handle,
     incarnation: u64,
     order: &'static str,
-    clock: Clock,
+    clock: ServerClock,
     kept: Mutex<Kept>,
     /// How many events were told so far.
     told: watch::Sender<u64>,
@@ -72,7 +71,7 @@ impl Clients {
             handle: group.handle(),
             incarnation: group.incarnation(),
             order: group.order_word(),
-            clock: Clock::new(),
+            clock: ServerClock::starting_at(0),
             kept: Mutex::default(),
             told: watch::Sender::new(0),
             members: group.members().clone(),

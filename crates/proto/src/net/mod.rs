@@ -11,6 +11,7 @@ mod admission;
 mod backoff;
 pub mod cli;
 mod client;
+mod clock;
 mod connection;
 mod deadlines;
 mod dial;
@@ -32,6 +33,7 @@ pub mod web;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientSettings, ConnectError};
+pub use clock::ServerClock;
 pub use connection::{Connection, ConnectionSettings};
 pub use dial::Dialer;
 pub use listener::{Listener, MemoryConnector};
