@@ -2,6 +2,7 @@
 //! in a browser.
 
 mod filter;
+mod narrowing;
 mod page;
 mod support;
 mod terminal;

@@ -8,8 +8,13 @@ use std::time::{Duration, Instant};
 
 use expectrl::session::OsSession;
 
+use super::narrowing::Narrowing;
+
 const ROWS: NonZero<u16> = NonZero::new(24).expect("not zero");
 const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not zero");
+
+/// What the editor writes behind the line each time (`ESU`, the end of a synchronized update).
+const END_OF_DRAWING: &[u8] = b"\x1b[?2026l";
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,6 +82,20 @@ impl Person {
         Self::run(command)
     }
 
+    /// At a terminal that treats rows so that no longer fit.
+    pub(crate) fn at(narrowing: Narrowing, server: &Server, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-client"));
+        command.arg(&server.address).args(arguments);
+        command
+            .env("TERM", "xterm-256color")
+            .env_remove("TMUX")
+            .env_remove("XTERM_VERSION");
+        if narrowing == Narrowing::Cuts {
+            command.env("XTERM_VERSION", "XTerm(379)");
+        }
+        Self::run(command)
+    }
+
     /// Runs any program at the terminal.
     pub(crate) fn run(command: Command) -> Self {
         let mut session = OsSession::spawn(command).expect("the client starts");
@@ -103,6 +122,24 @@ impl Person {
         self.types(&format!("{text}\r"));
     }
 
+    /// The terminal becomes narrower: it lays out anew what it shows, the program is told and draws the line anew.
+    #[track_caller]
+    pub(crate) fn narrows(&mut self, narrowing: Narrowing, columns: u16) {
+        self.look();
+        let wide = NonZero::new(columns).expect("not zero");
+        narrowing.narrow(&mut self.screen, wide);
+        self.session
+            .get_process_mut()
+            .set_window_size(columns, ROWS.get())
+            .expect("a size");
+        let (drawn_before, until) = (self.raw.len(), Instant::now() + PATIENCE);
+        while !self.raw[drawn_before..].ends_with(END_OF_DRAWING) {
+            assert!(Instant::now() < until, "it is not drawn anew:\n{}", self.look());
+            std::thread::sleep(Duration::from_millis(5));
+            self.look();
+        }
+    }
+
     /// Sends SIGTERM to the child of the shell at this terminal that runs `program` (Linux).
     pub(crate) fn terminate_child(&mut self, program: &str) {
         let shell = self.session.get_process().pid();
@@ -124,6 +161,16 @@ impl Person {
     pub(crate) fn sees(&mut self, text: &str) {
         let until = Instant::now() + PATIENCE;
         while !self.look().contains(text) {
+            assert!(Instant::now() < until, "{text:?} never came:\n{}", self.look());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the screen shows `text`, over the ends of its rows.
+    #[track_caller]
+    pub(crate) fn sees_over_rows(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.look().replace('\n', "").contains(text) {
             assert!(Instant::now() < until, "{text:?} never came:\n{}", self.look());
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,5 +1,6 @@
 use std::process::Command;
 
+use super::narrowing::Narrowing;
 use super::support::{Person, Server};
 
 /// Columns of the first row beside the prompt.
@@ -83,6 +84,62 @@ fn what_comes_in_never_tears_the_line_being_typed() {
 }
 
 #[test]
+fn a_narrower_terminal_shows_the_line_being_typed_once_and_what_is_above_it() {
+    let (_dir, server) = server();
+    let mut ana = Person::new(&server, &["--name", "Ana"]);
+    ana.sees("> ");
+    for narrowing in [Narrowing::Breaks, Narrowing::Cuts] {
+        let mut bia = Person::at(narrowing, &server, &["--name", "Bia"]);
+        bia.sees("> ");
+        for number in 0..3 {
+            ana.enters(&format!("line {number} of Ana"));
+        }
+        bia.sees("[Ana]: line 2 of Ana");
+        // First one row, then several, then with the cursor in the first of several.
+        let mut typed = "half of a line that goes on and on, nearly to the end of the terminal,".to_owned();
+        bia.types(&typed);
+        bia.sees(&typed);
+        for columns in [60, 45] {
+            check_narrow(&mut bia, narrowing, columns, &typed);
+        }
+        let rest = " and then over the end and on its next row";
+        bia.types(rest);
+        typed += rest;
+        bia.sees_over_rows(&typed);
+        for columns in [40, 31] {
+            check_narrow(&mut bia, narrowing, columns, &typed);
+        }
+        bia.types(&"\u{2}".repeat(typed.len() - 20));
+        bia.types("!");
+        typed.insert(20, '!');
+        bia.sees_over_rows(&typed);
+        for columns in [25, 18] {
+            check_narrow(&mut bia, narrowing, columns, &typed);
+        }
+        bia.enters("");
+        ana.sees_over_rows(&typed);
+        drop(bia);
+        ana.sees("Bia left the chat");
+    }
+}
+
+/// On fewer columns the typed line is there once, and right above it the last message.
+#[track_caller]
+fn check_narrow(person: &mut Person, narrowing: Narrowing, columns: u16, typed: &str) {
+    person.narrows(narrowing, columns);
+    let last = "[Ana]: line 2 of Ana";
+    let last = match narrowing {
+        Narrowing::Breaks => last,
+        Narrowing::Cuts => &last[..last.len().min(columns.into())],
+    };
+    let screen = person.look();
+    assert!(
+        screen.replace('\n', "").ends_with(&format!("{last}> {typed}")),
+        "{narrowing:?} at {columns}:\n{screen}"
+    );
+}
+
+#[test]
 fn names_and_texts_never_act_on_the_terminal() {
     let (_dir, server) = server();
     let mut ana = Person::new(&server, &["--name", "Ana"]);
@@ -119,8 +176,16 @@ fn a_taken_name_is_asked_for_again_and_no_color_is_honoured() {
     other.sees("[Ana]: oi");
     other.enters("sair");
     other.ends();
-    assert!(!other.raw().contains("\u{1b}[3"), "no colours: {:?}", other.raw());
-    assert!(ana.raw().contains("\u{1b}[33m"), "colours: {:?}", ana.raw());
+    assert!(!has_colours(&other.raw()), "{:?}", other.raw());
+    assert!(has_colours(&ana.raw()), "{:?}", ana.raw());
+}
+
+/// Whether there is a sequence that sets colours, such as `ESC [ 33 m`.
+fn has_colours(raw: &str) -> bool {
+    let is_parameter = |c: char| c.is_ascii_digit() || c == ';';
+    raw.split("\u{1b}[")
+        .skip(1)
+        .any(|sequence| sequence.trim_start_matches(is_parameter).starts_with('m'))
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! as it was.
 
 use std::io::{BufRead as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chat::client::{
@@ -16,7 +17,7 @@ use proto::net::cli::hinted;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{ColorMode, Config, Editor, ExternalPrinter};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -72,16 +73,20 @@ pub(super) async fn run(settings: Settings, has_name: bool) -> anyhow::Result<()
     let config = Config::builder()
         .max_history_size(COMMANDS_REMEMBERED)?
         .auto_add_history(true)
+        // Who wants no colours wants the line in one piece all the same, which is asked for in the same way.
+        .color_mode(ColorMode::Forced)
         .build();
     let mut editor = LineEditor::with_config(config)?;
-    editor.set_helper(Some(Wrapping {
-        prompt_columns: PROMPT.len(),
-    }));
+    let interrupted = Arc::new(AtomicBool::new(false));
+    editor.set_helper(Some(Wrapping::new(Arc::clone(&interrupted))));
     let printer = editor
         .create_external_printer()
         .ok()
         .map(|printer| Box::new(printer) as Box<dyn ExternalPrinter + Send>);
-    let printer = Printer(Arc::new(Mutex::new(printer)));
+    let printer = Printer {
+        editor: Arc::new(Mutex::new(printer)),
+        interrupted,
+    };
     let mistakes = view.clone();
     let (typist, help) = (chat.clone(), printer.clone());
     std::thread::Builder::new()
@@ -184,12 +189,16 @@ fn greet(joined: &Joined) -> std::io::Result<()> {
 
 /// Shows text above the line being typed.
 #[derive(Clone)]
-struct Printer(Arc<Mutex<Option<Box<dyn ExternalPrinter + Send>>>>);
+struct Printer {
+    editor: Arc<Mutex<Option<Box<dyn ExternalPrinter + Send>>>>,
+    interrupted: Arc<AtomicBool>,
+}
 
 impl Printer {
     fn show(&self, text: &str) {
         let text = format!("{text}\n");
-        let mut printer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.interrupted.store(true, Ordering::Relaxed);
+        let mut printer = self.editor.lock().unwrap_or_else(PoisonError::into_inner);
         let shown = printer
             .as_mut()
             .is_some_and(|printer| printer.print(text.clone()).is_ok());
@@ -229,6 +238,9 @@ fn show(
 /// The thread that edits the line being typed.
 fn type_lines(mut editor: LineEditor, chat: &Chat, printer: &Printer, view: &View) {
     loop {
+        if let Some(wrapping) = editor.helper() {
+            wrapping.begin();
+        }
         let line = match editor.readline(PROMPT) {
             Ok(line) => line,
             Err(ReadlineError::Signal(_)) => continue,
