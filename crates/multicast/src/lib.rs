@@ -43,6 +43,6 @@ pub use core::Order;
 pub use driver::identity::DataError;
 pub use driver::link::ClientPort;
 pub use durable::journal::JournalError;
-pub use group::{Delivery, Event, Group, GroupSettings, Handle, JoinError, SendError, Sent};
+pub use group::{Delivery, Event, Failure, Group, GroupSettings, Handle, JoinError, SendError, Sent};
 pub use group_file::{Members, MembersError};
 pub use members::{Member, MemberSet};

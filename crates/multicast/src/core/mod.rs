@@ -98,6 +98,8 @@ struct Origin {
 pub struct Peer {
     settings: Settings,
     incarnation: u64,
+    /// Why this is not the member's latest life: then nothing is done any more.
+    disowned: Option<Refusal>,
     clock: u64,
     /// The sequence of the last own message.
     sequence: u64,
@@ -163,6 +165,7 @@ impl Peer {
         let others = MemberSet::all(members).without(settings.me);
         let mut peer = Self {
             incarnation: memory.incarnation,
+            disowned: None,
             clock: memory.clock,
             sequence: 0,
             origins: vec![Origin::default(); members],
@@ -211,6 +214,10 @@ impl Peer {
     /// [`Input::Tick`]: feed one after every batch and whenever [`deadline`](Self::deadline) has come.
     pub fn step(&mut self, now: u64, input: Input, out: &mut Vec<Output>) {
         self.now = self.now.max(now);
+        if self.disowned.is_some() {
+            // Another life speaks for this member: the driver has to end this one.
+            return;
+        }
         match input {
             Input::Broadcast(data) => self.broadcast(data, out),
             Input::Frame(from, frame) => self.receive(from, frame, out),
@@ -226,7 +233,6 @@ impl Peer {
     /// and in total order while this peer has not found its place or a whole window waits for delivery.
     #[must_use]
     pub fn accepts(&self) -> bool {
-        let me = self.settings.me.index();
         let own = self.own();
         self.sequence - self.own_floor < WINDOW_MESSAGES
             && own.bytes - self.own_floor_bytes < WINDOW_BYTES
@@ -234,7 +240,18 @@ impl Peer {
             && own.bytes - self.own_safe_bytes < UNSAFE_BYTES
             && !self.joining()
             && self.sequence - own.delivered < WINDOW_MESSAGES
-            && self.origins[me].incarnation == self.incarnation
+            && self.disowned.is_none()
+    }
+
+    /// Why this process is not the member's latest life, if the group knows that: it does nothing any more, and is to be ended.
+    #[must_use]
+    pub fn disowned(&self) -> Option<&Refusal> {
+        self.disowned.as_ref()
+    }
+
+    fn disown(&mut self, why: Refusal, out: &mut Vec<Output>) {
+        out.push(Output::Refused(why.clone()));
+        self.disowned = Some(why);
     }
 
     fn joining(&self) -> bool {

@@ -97,15 +97,19 @@ impl Peer {
         if status.incarnation < self.origins[place].incarnation || status.members.len() != members {
             return;
         }
-        self.supersede(from, status.incarnation, out);
+        self.supersede(from, status.incarnation);
         if status.number <= self.links[place].number {
             return;
         }
+        let me = self.settings.me;
+        let known = status.members[me.index()].incarnation;
+        if known > self.incarnation {
+            return self.disown(Refusal::Superseded { incarnation: known }, out);
+        }
         for (index, about) in status.members.iter().enumerate() {
-            self.supersede(Member::new(index), about.incarnation, out);
+            self.supersede(Member::new(index), about.incarnation);
             self.close_below(index, about.closed);
         }
-        let me = self.settings.me;
         let wanted = status.wants.contains(me);
         let link = &mut self.links[place];
         link.number = status.number;
@@ -240,17 +244,68 @@ impl Peer {
         }
     }
 
-    /// Notes that a member lives in a later incarnation than known.
-    pub(super) fn supersede(&mut self, member: Member, incarnation: u64, out: &mut Vec<Output>) {
-        let known = self.origins[member.index()].incarnation;
-        if incarnation <= known {
-            return;
+    /// Notes that another member lives in a later incarnation than known.
+    fn supersede(&mut self, member: Member, incarnation: u64) {
+        if incarnation > self.origins[member.index()].incarnation {
+            self.new_incarnation(member, incarnation);
         }
-        if member == self.settings.me {
-            self.origins[member.index()].incarnation = incarnation;
-            out.push(Output::Refused(Refusal::Superseded { incarnation }));
-            return;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::frame::Frame;
+    use crate::core::{Input, Memory, Settings};
+
+    fn peer(index: usize, incarnation: u64) -> Peer {
+        let memory = Memory {
+            incarnation,
+            ..Memory::default()
+        };
+        Peer::new(Settings::new(Member::new(index), 2, Order::Causal), memory)
+    }
+
+    fn feed(peer: &mut Peer, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        peer.step(0, input, &mut out);
+        out
+    }
+
+    /// What `two` says to member 0, which comes as `incarnation`: the statuses of the new link.
+    fn meet(two: &mut Peer, incarnation: u64) -> (Peer, Vec<Output>) {
+        let mut one = peer(0, incarnation);
+        let mut said = Vec::new();
+        for output in feed(&mut one, Input::LinkUp(Member::new(1))) {
+            if let Output::Send(_, frame) = output {
+                said.extend(feed(two, Input::Frame(Member::new(0), frame)));
+            }
         }
-        self.new_incarnation(member, incarnation);
+        said.extend(feed(two, Input::Tick));
+        (one, said)
+    }
+
+    #[test]
+    fn a_peer_whose_later_life_is_known_does_nothing_any_more() {
+        let mut two = peer(1, 1);
+        feed(&mut two, Input::LinkUp(Member::new(0)));
+        meet(&mut two, 7);
+        let (mut former, _) = meet(&mut two, 6);
+        assert!(former.accepts() && former.disowned().is_none());
+        let status = Frame::Status(two.status());
+        let known = Refusal::Superseded { incarnation: 7 };
+        assert_eq!(
+            feed(&mut former, Input::Frame(Member::new(1), status)),
+            [Output::Refused(known.clone())]
+        );
+        assert_eq!(former.disowned(), Some(&known));
+        assert!(!former.accepts());
+        for input in [
+            Input::Tick,
+            Input::LinkDown(Member::new(1)),
+            Input::Broadcast("x".into()),
+        ] {
+            assert_eq!(feed(&mut former, input), []);
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use flat_combining::{Combiner, Combining, Gone, Hold};
+use proto::WireError;
 use proto::net::Outbox;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -21,7 +22,7 @@ use super::inbox::{Given, Inbox};
 use crate::client::Status;
 use crate::core::frame::Frame;
 use crate::durable::journal::JournalError;
-use crate::group::{Event, SendError, Sent};
+use crate::group::{Event, Failure, SendError, Sent};
 use crate::limits::{COMBINING_ROUNDS_MAX, STORING_MAX};
 use crate::members::Member;
 
@@ -41,8 +42,8 @@ pub(crate) struct Node {
     ticket: AtomicU64,
     /// How far its batches are stored.
     stored: watch::Sender<Stored>,
-    /// Why nothing more can be stored.
-    failure: OnceLock<JournalError>,
+    /// Why the member left by itself.
+    failure: OnceLock<Failure>,
 }
 
 /// How far batches are stored.
@@ -64,6 +65,8 @@ pub(crate) struct Afterwards {
     pub(crate) opened: bool,
     /// The next deadline is before the one that is waited for.
     pub(crate) sooner: bool,
+    /// The core does nothing more: the member has to leave, and this is why.
+    pub(crate) disowned: Option<WireError>,
 }
 
 impl Node {
@@ -191,8 +194,7 @@ impl Node {
             }
             Err(error) => {
                 tracing::error!("{error}; nothing is sent or delivered any more");
-                let _ = self.failure.set(error);
-                self.leave();
+                self.fail(Failure::Journal(error));
             }
         }
     }
@@ -210,9 +212,15 @@ impl Node {
         settled.is_ok_and(|stored| stored.ticket >= ticket)
     }
 
-    /// Why the member had to leave, if its journal failed.
-    pub(crate) fn failure(&self) -> Option<&JournalError> {
+    /// Why the member has left by itself, if it has.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
         self.failure.get()
+    }
+
+    /// Leaves, because nothing else is left to do. The first reason counts.
+    fn fail(&self, failure: Failure) {
+        let _ = self.failure.set(failure);
+        self.leave();
     }
 
     /// At least the ticket of whatever this thread, or one that it heard from, had the engine do.
@@ -265,6 +273,7 @@ impl Node {
     /// What a panic left behind is not to be trusted; the application hears that nothing more comes.
     fn unless_gone<R>(&self, done: Result<R, Gone>) -> Option<R> {
         if matches!(done, Err(Gone::Poisoned)) {
+            let _ = self.failure.set(Failure::Panicked);
             self.inbox.close();
         }
         done.ok()
@@ -296,6 +305,9 @@ impl Combiner<Engine, Batch> for Node {
         }
         if afterwards.sooner {
             self.timekeeper.notify_one();
+        }
+        if let Some(why) = afterwards.disowned {
+            self.fail(Failure::Disowned(why));
         }
         Some(done)
     }

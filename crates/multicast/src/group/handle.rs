@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lamport::ProcessId;
 
-use super::Sent;
+use super::{Failure, Sent};
 use crate::client::Status;
 use crate::driver::node::Node;
 use crate::driver::wire;
-use crate::durable::journal::JournalError;
 use crate::limits::DATA_BYTES_MAX;
 
 /// Sends, from any task. Cloning is cheap.
@@ -64,8 +63,8 @@ impl Handle {
         self.node.status()
     }
 
-    /// Why the member had to leave, if its journal failed.
-    pub(crate) fn failure(&self) -> Option<&JournalError> {
+    /// Why the member has left by itself, if it has.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
         self.node.failure()
     }
 
@@ -82,7 +81,7 @@ pub enum SendError {
     /// The member has left.
     #[error("the member has left the group")]
     Left,
-    /// The clock has reached its end, or the group knows a later life of this member.
+    /// The clock has reached its end.
     #[error("the group takes no messages of this member any more")]
     Refused,
     /// The text is too long: so many bytes, with the escapes of the wire.

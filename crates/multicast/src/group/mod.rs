@@ -31,6 +31,7 @@
 //! that send and take in the same runtime: more threads wake each other for nothing.
 
 mod event;
+mod failure;
 mod handle;
 mod settings;
 
@@ -43,6 +44,7 @@ use proto::net::{Identity, Listener, MemoryConnector, Shutdown, serve};
 use tokio::task::JoinHandle;
 
 pub use self::event::{Delivery, Event, Sent};
+pub use self::failure::Failure;
 pub use self::handle::{Handle, SendError};
 pub use self::settings::{GroupSettings, JoinError};
 use crate::client::SERVICE;
@@ -53,7 +55,6 @@ use crate::driver::inbox::Given;
 use crate::driver::link::{ClientPort, Links, link_settings};
 use crate::driver::node::Node;
 use crate::driver::recall::Recall;
-use crate::durable::journal::JournalError;
 use crate::group_file::Members;
 use crate::limits::FAREWELL_TIME;
 use crate::members::Member;
@@ -238,9 +239,9 @@ impl Group {
         std::mem::take(&mut self.told_before.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Why the member has left by itself: its journal failed.
+    /// Why the member has left by itself, if it has.
     #[must_use]
-    pub fn failure(&self) -> Option<&JournalError> {
+    pub fn failure(&self) -> Option<&Failure> {
         self.handle.node.failure()
     }
 

@@ -10,8 +10,8 @@ pub(super) struct Monitored(pub(super) Handle);
 
 impl Vitals for Monitored {
     fn ailment(&self) -> Option<String> {
-        if let Some(error) = self.0.failure() {
-            return Some(format!("the journal failed: {error}; hint: start the peer again"));
+        if let Some(failure) = self.0.failure() {
+            return Some(failure.to_string());
         }
         let has_left = self.0.status_now().is_none();
         has_left.then(|| "this peer has left the group".to_owned())

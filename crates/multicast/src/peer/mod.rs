@@ -87,8 +87,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         }
         group.taken();
     }
-    if let Some(error) = group.failure() {
-        result = Err(anyhow::anyhow!("{error}").context("the journal failed"));
+    if let Some(failure) = group.failure() {
+        result = Err(anyhow::anyhow!("{failure}"));
     }
     senders.abort();
     group.leave().await;

@@ -25,6 +25,7 @@ pub(crate) use self::store::Store;
 use super::handshake::order_word;
 use super::inbox::Inbox;
 use super::node::Afterwards;
+use super::refusal;
 use super::wire;
 use crate::client::Frames;
 use crate::core::frame::Frame;
@@ -214,6 +215,10 @@ impl Engine {
             told: inbox.put(&mut self.events),
             opened,
             sooner,
+            disowned: self
+                .peer
+                .disowned()
+                .map(|refusal| refusal::told(refusal, &self.members)),
         }
     }
 
