@@ -145,7 +145,8 @@ fn json_for_machines_in_total_order() {
             let line = peer.line();
             if line.starts_with(r#"{"event":"delivered""#) {
                 assert!(
-                    line.contains(r#""message":"P2/1/1","from":"P2","data":"a","stamp":1,"#),
+                    line.contains(r#""message":"P2/"#)
+                        && line.contains(r#"/1","from":"P2","data":"a","stamp":1,"#),
                     "{line}"
                 );
                 break;
@@ -253,4 +254,37 @@ fn a_reader_that_takes_nothing_does_not_hold_up_the_end() {
     assert!(status.success(), "{status}");
     assert!(log.any(|line| line.unwrap().contains("nobody reads what is printed")));
     drop(stdout);
+}
+
+#[test]
+fn a_member_that_lost_its_data_directory_is_heard_again() {
+    let directory = tempfile::tempdir().unwrap();
+    group_file::write(&directory.path().join("group.json"), &members::members(2));
+    let mut one = Peer::start(directory.path(), "P1", &[]);
+    let mut two = Peer::start(directory.path(), "P2", &[]);
+    one.type_line("before");
+    two.expect("[P2] ", " - Delivered: before | From=P1");
+    drop(one);
+    std::fs::remove_dir_all(directory.path().join("data/multicast/P1")).unwrap();
+    let mut one = Peer::start(directory.path(), "P1", &[]);
+    one.type_line("after");
+    two.expect("[P2] ", " - Delivered: after | From=P1");
+}
+
+#[test]
+fn a_member_whose_later_life_is_known_ends_with_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    group_file::write(&directory.path().join("group.json"), &members::members(2));
+    let data = directory.path().join("data/multicast/P1");
+    std::fs::create_dir_all(&data).unwrap();
+    // A life of the far future, whose directory is lost.
+    std::fs::write(data.join("incarnation"), (1u64 << 52).to_string()).unwrap();
+    let mut one = Peer::start(directory.path(), "P1", &[]);
+    let mut two = Peer::start(directory.path(), "P2", &[]);
+    one.type_line("before");
+    two.expect("[P2] ", " - Delivered: before | From=P1");
+    drop(one);
+    std::fs::remove_dir_all(&data).unwrap();
+    let mut one = Peer::start(directory.path(), "P1", &[]);
+    assert_eq!(one.child.wait().unwrap().code(), Some(1));
 }

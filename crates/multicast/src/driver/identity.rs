@@ -1,4 +1,8 @@
-//! Which life of the member this is: a number in the data directory that grows at every start.
+//! Which life of the member this is: a number that grows at every start.
+//!
+//! The others take what carries a number they know for what they know already, so no number may come twice, not even when the data
+//! directory is lost, or put back from a copy that is older than the last start. So a life's number is the time of its start; the
+//! directory keeps it, for the case that the clock went back.
 //!
 //! The directory also keeps two processes from running as one member: it is locked as long as the peer lives.
 
@@ -6,6 +10,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use lamport::TIME_MAX;
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +44,13 @@ pub(crate) struct Incarnation {
 }
 
 impl Incarnation {
-    /// Begins a new life in `directory`, which is made if it is not there. Without a directory the number is the time in
-    /// milliseconds, which grows unless the system's clock goes back.
+    /// Begins a new life in `directory`, which is made if it is not there. Its number is the time in milliseconds, or one more than
+    /// that of the former life if the directory knows it and the clock is not past it.
     pub(crate) fn begin(directory: Option<&Path>) -> Result<Self, DataError> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let time = since.map_or(0, |since| since.as_millis() as u64);
         let Some(directory) = directory else {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH);
-            let number = since.map_or(1, |since| since.as_millis() as u64).max(1);
+            let number = time.max(1);
             return Ok(Self { number, _lock: None });
         };
         let failed = |error| DataError::Io {
@@ -71,7 +78,12 @@ impl Incarnation {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(failed(error)),
         };
-        let number = former + 1;
+        // One that has no successor was never written.
+        let next = former
+            .checked_add(1)
+            .filter(|next| *next <= TIME_MAX)
+            .ok_or_else(|| DataError::Damaged(path.clone()))?;
+        let number = next.max(time);
         store(&path, number).map_err(failed)?;
         Ok(Self {
             number,
@@ -100,14 +112,51 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path().join("P1");
         let first = Incarnation::begin(Some(&at)).unwrap();
-        assert_eq!(first.number, 1);
         assert!(matches!(Incarnation::begin(Some(&at)), Err(DataError::InUse(_))));
+        let former = first.number;
         drop(first);
-        assert_eq!(Incarnation::begin(Some(&at)).unwrap().number, 2);
-        std::fs::write(at.join("incarnation"), "x").unwrap();
-        assert!(matches!(
-            Incarnation::begin(Some(&at)),
-            Err(DataError::Damaged(_))
-        ));
+        let second = Incarnation::begin(Some(&at)).unwrap().number;
+        assert!(second > former, "{second} follows {former}");
+        for damaged in ["x", "-1", "18446744073709551615"] {
+            std::fs::write(at.join("incarnation"), damaged).unwrap();
+            assert!(
+                matches!(Incarnation::begin(Some(&at)), Err(DataError::Damaged(_))),
+                "{damaged}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_lost_or_put_back_brings_no_number_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().join("P1");
+        let first = Incarnation::begin(Some(&at)).unwrap().number;
+        let copy = std::fs::read(at.join("incarnation")).unwrap();
+        let second = Incarnation::begin(Some(&at)).unwrap().number;
+        let later = || {
+            // Nobody loses a directory and starts again within the millisecond.
+            let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+            while now() <= u128::from(second) {}
+        };
+        later();
+        std::fs::write(at.join("incarnation"), copy).unwrap();
+        let put_back = Incarnation::begin(Some(&at)).unwrap().number;
+        std::fs::remove_dir_all(&at).unwrap();
+        let lost = Incarnation::begin(Some(&at)).unwrap().number;
+        assert!(
+            first < second && second < put_back && put_back <= lost,
+            "{first} {second} {put_back} {lost}"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_went_back_brings_no_number_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let ahead = TIME_MAX / 2;
+        std::fs::write(directory.path().join("incarnation"), ahead.to_string()).unwrap();
+        assert_eq!(
+            Incarnation::begin(Some(directory.path())).unwrap().number,
+            ahead + 1
+        );
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn told(refusal: &Refusal, members: &Members) -> WireError {
         ),
         Refusal::Superseded { .. } => (
             SUPERSEDED,
-            "another process runs as this member, or its data directory was put back: end the other, and keep the directory",
+            "another process runs as this member: end one of them; if there is none, the machine's clock went back and the data directory was lost: set the clock",
         ),
     };
     WireError::new(code, message).with_hint(hint)

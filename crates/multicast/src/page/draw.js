@@ -233,7 +233,7 @@ export class Drawing {
 
   #gap(event) {
     const root = make("g", { class: "gap" });
-    const parts = [event.gap && `${event.gap} missed`, event.isReborn && `life ${event.incarnation}`];
+    const parts = [event.gap && `${event.gap} missed`, event.isReborn && "new life"];
     root.append(
       make("path", { d: `M-16 -10l5 5-5 5 5 5-5 5` }),
       make("text", { x: -14, y: ROW / 2 - 10 }, parts.filter(Boolean).join(", ")),

@@ -85,7 +85,7 @@ fn without_the_secret_nobody_is_a_member_and_an_old_proof_proves_nothing() {
     assert_eq!(intruder.refused(), "wrong_secret");
 
     // The control: with the secret the same words make a member.
-    let heard = Intruder::connect(&group).link(1, Some(SECRET.as_bytes()));
+    let (heard, _) = Intruder::connect(&group).link(1, Some(SECRET.as_bytes()));
     let mut replay = Intruder::connect(&group);
     for line in heard {
         replay.say(line);
@@ -167,10 +167,14 @@ fn lines_that_are_no_frames_end_the_link() {
 fn forged_and_leaping_messages_move_no_clock() {
     let mut group = two_of_three(false);
     let mut intruder = Intruder::connect(&group);
-    intruder.link(1, None);
-    let message = |from: &str, sequence: u64, lamport: u64| {
-        json!({"lamport": lamport, "event": "message", "from": from, "incarnation": 1, "sequence": sequence, "data": "P3: forged"})
+    let (_, of_one) = intruder.link(1, None);
+    let said = |from: &str, incarnation: u64, sequence: u64, lamport: u64| {
+        json!({"lamport": lamport, "event": "message", "from": from, "incarnation": incarnation, "sequence": sequence, "data": "P3: forged"})
             .to_string()
+    };
+    let message = |from: &str, sequence, lamport| {
+        let incarnation = if from == "P1" { of_one } else { 1 };
+        said(from, incarnation, sequence, lamport)
     };
     intruder.say(message("P1", 1_000_000, 9));
     assert_eq!(intruder.told(), "forged_origin");
@@ -180,8 +184,7 @@ fn forged_and_leaping_messages_move_no_clock() {
     // The same again is answered once: whoever is not acknowledged sends again.
     intruder.say(message("P1", 1_000_000, 9));
     assert_eq!(intruder.told(), "forged_origin");
-    let later_life = message("P1", 1, 9).replace(r#""incarnation":1"#, r#""incarnation":2"#);
-    intruder.say(later_life);
+    intruder.say(said("P1", of_one + 1, 1, 9));
     assert_eq!(intruder.told(), "superseded");
     let last = clocks_stood_still(&mut group, 3);
     for code in ["forged_origin", "clock_leap", "superseded"] {

@@ -77,8 +77,8 @@ impl Intruder {
         json!({"op": "peer", "id": "P3", "incarnation": incarnation, "group": self.group, "order": "causal", "nonce": "00ff", "proof": ""})
     }
 
-    /// Becomes P3 in this life, as far as the peer can tell; the lines that did it.
-    pub(crate) fn link(&mut self, incarnation: u64, secret: Option<&[u8]>) -> [String; 2] {
+    /// Becomes P3 in this life, as far as P1 can tell; the lines that did it, and which life of P1 it is.
+    pub(crate) fn link(&mut self, incarnation: u64, secret: Option<&[u8]>) -> ([String; 2], u64) {
         let hello = self.hello(incarnation);
         self.say(hello.to_string());
         let answer = self.hear().unwrap();
@@ -88,18 +88,20 @@ impl Intruder {
         self.say(&proof);
         let linked = self.hear().unwrap();
         assert_eq!(linked["event"], "linked", "{linked}");
+        let of_one = answer["incarnation"].as_u64().unwrap();
+        // Of P2 it knows nothing yet.
         let about = json!([
-            [1, 1, 0, 0, 0],
-            [1, 1, 0, 0, 0],
+            [of_one, of_one, 0, 0, 0],
+            [0, 0, 0, 0, 0],
             [incarnation, incarnation, 0, 0, 0]
         ]);
         let status = json!({"incarnation": incarnation, "number": 1, "hears": 7, "wants": 0, "members": about, "streams": []});
         self.say(json!({"event": "status", "status": status}).to_string());
         // P1 came without its state and asks where it was.
         let welcome =
-            json!({"incarnation": 1, "from": incarnation, "clock": 0, "delivered": [], "former": []});
+            json!({"incarnation": of_one, "from": incarnation, "clock": 0, "delivered": [], "former": []});
         self.say(json!({"event": "welcome", "welcome": welcome}).to_string());
-        [hello.to_string(), proof]
+        ([hello.to_string(), proof], of_one)
     }
 }
 

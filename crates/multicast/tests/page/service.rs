@@ -64,7 +64,7 @@ fn follows_over_death(flags: &[&str]) {
     page.until(&format!("{} === 5 && {} === 5", of("P1"), of("P3")));
     group.peers[1].start_again();
     page.until("document.querySelectorAll('.member.away').length === 0");
-    page.until("[...document.querySelectorAll('.gap')].some((gap) => gap.textContent === 'life 2')");
+    page.until("[...document.querySelectorAll('.gap')].some((gap) => gap.textContent === 'new life')");
     group.sends(2, "P2 is back");
     page.sees("#deliveries", "P2 is back");
 
@@ -74,7 +74,9 @@ fn follows_over_death(flags: &[&str]) {
     page.sees("#state", "connection lost");
     group.peers[0].start_again();
     page.sees("#state", "live");
-    page.until("document.querySelectorAll(`.marks .event[data-id^='P1/2/']`).length > 0");
+    let lives = "new Set([...document.querySelectorAll(`.marks .event[data-id^='P1/']`)]\
+                 .map((mark) => mark.dataset.id.split('/')[1])).size";
+    page.until(&format!("{lives} === 2"));
     let ids = page.evaluate("[...document.querySelectorAll('.marks .event')].map((mark) => mark.dataset.id)");
     let mut ids: Vec<String> = serde_json::from_value(ids).expect("identities");
     let count = ids.len();
