@@ -199,6 +199,9 @@ pub enum Refusal {
         "a message under this peer's own identity that it did not send: two processes run as the same member"
     )]
     Forged,
+    /// The group knows lives or messages of this member that its journal does not.
+    #[error("the group knows more of this peer than its journal does")]
+    Outdated,
     /// The group knows a later incarnation of this member.
     #[error("the group knows a later incarnation of this peer: {incarnation}")]
     Superseded {

@@ -98,7 +98,9 @@ struct Origin {
 pub struct Peer {
     settings: Settings,
     incarnation: u64,
-    /// Why this is not the member's latest life: then nothing is done any more.
+    /// The latest life of this member in its journal, which knows all that this life said.
+    recalled: Option<u64>,
+    /// Why the group cannot take this for the member it knows: then nothing is done any more.
     disowned: Option<Refusal>,
     clock: u64,
     /// The sequence of the last own message.
@@ -163,8 +165,11 @@ impl Peer {
         assert!(memory.incarnation > 0, "incarnations count from 1");
         let members = settings.members;
         let others = MemberSet::all(members).without(settings.me);
+        let journal = memory.saved.as_ref().filter(|_| settings.durable);
+        let recalled = journal.and_then(|saved| saved.members.get(settings.me.index()));
         let mut peer = Self {
             incarnation: memory.incarnation,
+            recalled: recalled.map(|about| about.incarnation),
             disowned: None,
             clock: memory.clock,
             sequence: 0,
@@ -215,7 +220,7 @@ impl Peer {
     pub fn step(&mut self, now: u64, input: Input, out: &mut Vec<Output>) {
         self.now = self.now.max(now);
         if self.disowned.is_some() {
-            // Another life speaks for this member: the driver has to end this one.
+            // The driver has to end it.
             return;
         }
         match input {
@@ -243,7 +248,7 @@ impl Peer {
             && self.disowned.is_none()
     }
 
-    /// Why this process is not the member's latest life, if the group knows that: it does nothing any more, and is to be ended.
+    /// Why the group cannot take this peer for the member it knows, if so: it does nothing any more, and is to be ended.
     #[must_use]
     pub fn disowned(&self) -> Option<&Refusal> {
         self.disowned.as_ref()

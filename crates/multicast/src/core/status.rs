@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::frame::{About, Have, Promise, Status};
+use super::frame::{About, Have, Promise, Status, StreamId};
 use super::stream::Stream;
 use super::{Order, Output, Peer, Refusal};
 use crate::limits::{ACK_BYTES, ACK_MESSAGES};
@@ -106,6 +106,9 @@ impl Peer {
         if known > self.incarnation {
             return self.disown(Refusal::Superseded { incarnation: known }, out);
         }
+        if self.is_outdated_by(status) {
+            return self.disown(Refusal::Outdated, out);
+        }
         for (index, about) in status.members.iter().enumerate() {
             self.supersede(Member::new(index), about.incarnation);
             self.close_below(index, about.closed);
@@ -156,6 +159,30 @@ impl Peer {
         self.release_all(out);
     }
 
+    /// Whether another member knows a life of this one that its journal does not, or a message of the latest that it does. A durable
+    /// member stores what it says before it says it; so the journal is not the one that was written last.
+    fn is_outdated_by(&self, status: &Status) -> bool {
+        let Some(recalled) = self.recalled else {
+            return false;
+        };
+        let me = self.settings.me;
+        let known = status.members[me.index()].incarnation;
+        let is_later = |have: &Have| {
+            let top = have.beyond.last().map_or(have.through, |range| range.1);
+            let own = self.find(have.stream);
+            own.is_some_and(|index| top > self.origins[me.index()].streams[index].through)
+        };
+        let latest = StreamId {
+            origin: me,
+            incarnation: recalled,
+        };
+        (recalled < known && known < self.incarnation)
+            || status
+                .streams
+                .iter()
+                .any(|have| have.stream == latest && is_later(have))
+    }
+
     /// Takes what a member has, stream by stream. False when something must wait for this peer to find its place.
     fn take_haves(&mut self, from: Member, status: &Status, first: bool) -> bool {
         let place = from.index();
@@ -191,6 +218,8 @@ impl Peer {
             if total
                 && let Some(ended) = have.ended
                 && stream.ended.is_none_or(|known| known.by < ended.by)
+                // Of a member that goes on from an old copy of its journal, and will be told so.
+                && ended.last.max(stream.had) >= stream.delivered
             {
                 stream.ended = Some(ended);
                 if stream.top() > ended.last {
@@ -256,7 +285,7 @@ impl Peer {
 mod tests {
     use super::*;
     use crate::core::frame::Frame;
-    use crate::core::{Input, Memory, Settings};
+    use crate::core::{Input, Memory, Saved, SavedStream, Settings};
 
     fn peer(index: usize, incarnation: u64) -> Peer {
         let memory = Memory {
@@ -306,6 +335,79 @@ mod tests {
             Input::Broadcast("x".into()),
         ] {
             assert_eq!(feed(&mut former, input), []);
+        }
+    }
+
+    /// What the life after `incarnation` begins with, whose journal has `sent` messages.
+    fn journal(incarnation: u64, sent: u64) -> Memory {
+        let about = About {
+            incarnation,
+            announced: incarnation,
+            ..About::default()
+        };
+        let own = SavedStream {
+            id: StreamId {
+                origin: Member::new(0),
+                incarnation,
+            },
+            base: sent + 1,
+            through: sent,
+            delivered: sent,
+            stable: 0,
+            dropped: 0,
+            had: 0,
+            last: None,
+            messages: Vec::new(),
+        };
+        Memory {
+            incarnation: 9,
+            saved: Some(Saved {
+                wants: MemberSet::EMPTY,
+                members: vec![about, About::default()],
+                streams: vec![own],
+            }),
+            ..Memory::default()
+        }
+    }
+
+    #[test]
+    fn a_journal_that_is_older_than_what_others_know_is_no_beginning() {
+        let mut known = Status::clone(&peer(1, 1).status());
+        known.members[0].incarnation = 7;
+        known.streams = vec![Have {
+            stream: StreamId {
+                origin: Member::new(0),
+                incarnation: 7,
+            },
+            through: 2,
+            delivered: 0,
+            purged: 0,
+            stable: 0,
+            dropped: 0,
+            had: 0,
+            lost: Vec::new(),
+            beyond: Vec::new(),
+            ended: None,
+        }];
+        let known = Arc::new(known);
+        for (incarnation, sent, expected) in [
+            (7, 2, None),
+            (7, 1, Some(Refusal::Outdated)),
+            (6, 2, Some(Refusal::Outdated)),
+        ] {
+            let mut settings = Settings::new(Member::new(0), 2, Order::Causal);
+            settings.durable = true;
+            let mut next = Peer::new(settings, journal(incarnation, sent));
+            feed(&mut next, Input::LinkUp(Member::new(1)));
+            feed(
+                &mut next,
+                Input::Frame(Member::new(1), Frame::Status(known.clone())),
+            );
+            assert_eq!(
+                next.disowned(),
+                expected.as_ref(),
+                "{sent} messages of life {incarnation}"
+            );
         }
     }
 }

@@ -32,7 +32,9 @@ pub enum DataError {
     )]
     InUse(PathBuf),
     /// The file is not one of ours.
-    #[error("{0} holds no incarnation; hint: restore it, or remove the directory to begin anew")]
+    #[error(
+        "{0} holds no incarnation; hint: remove the directory: then the member begins anew, where the others last knew it"
+    )]
     Damaged(PathBuf),
 }
 

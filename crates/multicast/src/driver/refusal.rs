@@ -13,6 +13,9 @@ pub(crate) const STAMP_ORDER: Code = Code::new("stamp_order");
 /// The group knows a later life of this member.
 pub(crate) const SUPERSEDED: Code = Code::new("superseded");
 
+/// The group knows more of this member than its journal does.
+pub(crate) const OUTDATED: Code = Code::new("outdated");
+
 /// The refusal as it is told, to who sent the frame and to who reads the log.
 pub(crate) fn told(refusal: &Refusal, members: &Members) -> WireError {
     let message = match refusal {
@@ -41,6 +44,10 @@ pub(crate) fn told(refusal: &Refusal, members: &Members) -> WireError {
         Refusal::Forged => (
             FORGED_ORIGIN,
             "another process runs under this identity: every process needs its own --id; with --secret-file strangers stay out",
+        ),
+        Refusal::Outdated => (
+            OUTDATED,
+            "the data directory was put back from a copy, or the member ran without it: remove the directory, then the member begins where the others last knew it",
         ),
         Refusal::Superseded { .. } => (
             SUPERSEDED,

@@ -73,7 +73,7 @@ pub enum JournalError {
     },
     /// Bytes that were synced once are not as they were written.
     #[error(
-        "the journal {path} is damaged at byte {at}; hint: restore the directory from a copy, or remove it: then the member begins anew, where the others last knew it"
+        "the journal {path} is damaged at byte {at}; hint: remove the directory: then the member begins anew, where the others last knew it; a copy would be older than what they know"
     )]
     Damaged {
         /// The file.
