@@ -108,8 +108,7 @@ impl<'b> LineWriter<'b> {
     /// An integer field.
     pub fn number(mut self, key: &'static str, value: u64) -> Self {
         self.key(key);
-        self.line
-            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.integer(value);
         self
     }
 
@@ -151,6 +150,28 @@ impl<'b> LineWriter<'b> {
         self
     }
 
+    /// A field that is a list of lists of integers.
+    pub fn rows<const N: usize>(
+        mut self,
+        key: &'static str,
+        rows: impl IntoIterator<Item = [u64; N]>,
+    ) -> Self {
+        self.key(key);
+        self.line.push(b'[');
+        for (n, row) in rows.into_iter().enumerate() {
+            self.line.extend_from_slice(if n > 0 { b",[" } else { b"[" });
+            for (n, value) in row.into_iter().enumerate() {
+                if n > 0 {
+                    self.line.push(b',');
+                }
+                self.integer(value);
+            }
+            self.line.push(b']');
+        }
+        self.line.push(b']');
+        self
+    }
+
     /// Ends the line.
     pub fn end(self) {
         self.line.extend_from_slice(self.closing);
@@ -184,6 +205,11 @@ impl<'b> LineWriter<'b> {
         self.line.push(b'"');
         self.line.extend_from_slice(key.as_bytes());
         self.line.extend_from_slice(b"\":");
+    }
+
+    fn integer(&mut self, value: u64) {
+        self.line
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// A text that is a word of the protocol and needs no escapes.
@@ -269,10 +295,12 @@ mod tests {
                 LineWriter::ok(line, 1, 2)
                     .list("events", [&br#"{"seq":1}"#[..], br#"{"seq":2}"#])
                     .flag("more", true)
+                    .rows("ranges", [[1, 3], [5, u64::MAX]])
+                    .rows("none", [[0; 2]; 0])
                     .value("names", &["a\u{1b}b", "c\"d"])
                     .end();
             },
-            r#"{"lamport":1,"id":2,"ok":{"events":[{"seq":1},{"seq":2}],"more":true,"names":["a\u001bb","c\"d"]}}"#,
+            r#"{"lamport":1,"id":2,"ok":{"events":[{"seq":1},{"seq":2}],"more":true,"ranges":[[1,3],[5,18446744073709551615]],"none":[],"names":["a\u001bb","c\"d"]}}"#,
         );
     }
 }
