@@ -1,18 +1,19 @@
 //! The one line that a busy group is made of, read without a general JSON parser.
 //!
-//! Only what [`write`](super::write) makes of a message that needs no escapes and comes after nothing is read here; for anything
-//! else the answer is nothing, and serde reads it.
+//! Only what [`write`](super::write) makes of a message that needs no escapes is read here; for anything else the answer is
+//! nothing, and serde reads it.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::plain::number;
+use super::upkeep::stream_id;
 use crate::core::frame::{Message, MessageId, StreamId};
 use crate::group_file::Members;
 
 /// Bytes of a text looked at together.
 const BLOCK: usize = 32;
-
-/// Digits of the largest stamp.
-const DIGITS_MAX: usize = 16;
 
 /// What the messages on a link have in common, so that it is compared from one to the next and not read anew.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Familiar {
     between: Vec<u8>,
     /// The stream it names.
     stream: Option<StreamId>,
+    /// What the latest message comes after, while it is read.
+    after: Vec<MessageId>,
 }
 
 impl Familiar {
@@ -41,6 +44,13 @@ impl Familiar {
             _ => self.get_to_know(rest, members)?,
         };
         let (sequence, rest) = number(rest)?;
+        let (after, rest) = match rest.strip_prefix(br#","after":["#) {
+            None => (None, rest),
+            Some(list) => {
+                let rest = self.read_after(list, members.len())?;
+                (Some(Arc::from(self.after.as_slice())), rest)
+            }
+        };
         let data = rest.strip_prefix(br#","data":""#)?.strip_suffix(br#""}"#)?;
         if !stands_for_itself(data) {
             return None;
@@ -48,9 +58,26 @@ impl Familiar {
         Some(Message {
             id: MessageId { stream, sequence },
             stamp,
-            after: None,
+            after,
             data: share(data),
         })
+    }
+
+    /// Reads what a message comes after, from behind the bracket that opens the list. Returns what follows the one that closes it.
+    fn read_after<'a>(&mut self, mut text: &'a [u8], members: usize) -> Option<&'a [u8]> {
+        self.after.clear();
+        loop {
+            let (origin, rest) = number(text.strip_prefix(b"[")?)?;
+            let (incarnation, rest) = number(rest.strip_prefix(b",")?)?;
+            let (sequence, rest) = number(rest.strip_prefix(b",")?)?;
+            let stream = stream_id(u8::try_from(origin).ok()?, incarnation, members)?;
+            self.after.push(MessageId { stream, sequence });
+            match rest.strip_prefix(b"]")?.split_first()? {
+                (b',', rest) => text = rest,
+                (b']', rest) => return Some(rest),
+                _ => return None,
+            }
+        }
     }
 
     /// Reads the part between stamp and sequence; the next message is likely to have the same.
@@ -82,24 +109,6 @@ fn stands_for_itself(text: &[u8]) -> bool {
     }
     rest.iter().copied().for_each(&mut look);
     !escapes && (!beyond_ascii || std::str::from_utf8(text).is_ok())
-}
-
-/// The number that the text begins with, as JSON writes it, and what follows it.
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let (mut value, mut digits) = (0, 0);
-    while let Some(digit) = text.get(digits).map(|byte| byte.wrapping_sub(b'0'))
-        && digit <= 9
-    {
-        if digits == DIGITS_MAX {
-            return None;
-        }
-        value = value * 10 + u64::from(digit);
-        digits += 1;
-    }
-    if digits == 0 || (digits > 1 && text[0] == b'0') {
-        return None;
-    }
-    Some((value, &text[digits..]))
 }
 
 #[cfg(test)]
@@ -150,6 +159,45 @@ mod tests {
                 Some((0, 2, 5, "d")),
             ],
         );
+    }
+
+    #[test]
+    fn what_a_message_comes_after_is_read_with_it() {
+        let members = Members::builtin();
+        let mut familiar = Familiar::default();
+        let mut read = |after: &str| {
+            let line = format!(
+                r#"{{"lamport":9,"event":"message","from":"P1","incarnation":2,"sequence":3{after},"data":"a"}}"#
+            );
+            let message = familiar.read(line.as_bytes(), Bytes::copy_from_slice, &members)?;
+            let id = |id: &MessageId| (id.stream.origin.index(), id.stream.incarnation, id.sequence);
+            Some(
+                message
+                    .after
+                    .map(|after| after.iter().map(id).collect::<Vec<_>>()),
+            )
+        };
+        let three = r#","after":[[1,3,5],[2,1,40],[2,12,7]]"#;
+        assert_eq!(read(three), Some(Some(vec![(1, 3, 5), (2, 1, 40), (2, 12, 7)])));
+        assert_eq!(read(r#","after":[[0,1,2]]"#), Some(Some(vec![(0, 1, 2)])));
+        assert_eq!(
+            read(""),
+            Some(None),
+            "what the one before came after is not this one's"
+        );
+        for unusual in [
+            "[]",
+            "[[1,3]]",
+            "[[1,3,5,7]]",
+            "[[1,3,5],]",
+            "[[1,3,5]",
+            "[[1, 3,5]]",
+            "[[3,1,1]]",
+            "[[256,1,1]]",
+            "[[1,-3,5]]",
+        ] {
+            assert_eq!(read(&format!(r#","after":{unusual}"#)), None, "{unusual}");
+        }
     }
 
     #[test]

@@ -6,9 +6,11 @@
 //! ```
 //!
 //! Messages are stamped by their sender and keep their stamp when they are relayed; the rest is upkeep and carries no stamp.
-//! A message as this peer writes it is read [without a general JSON parser](message); one written otherwise goes through serde.
+//! A [message](message) or a [promise](plain) as this peer writes it is read without a general JSON parser; one written otherwise goes
+//! through serde.
 
 mod message;
+mod plain;
 mod upkeep;
 mod write;
 
@@ -65,7 +67,10 @@ impl Reader {
     ) -> Result<Option<Frame>, WireError> {
         let frame = match self.familiar.read(line, share, members) {
             Some(message) => Some(Frame::Data(message)),
-            None => read_any(line, members)?,
+            None => match plain::promise(line) {
+                Some(promise) => Some(Frame::Promise(promise)),
+                None => read_any(line, members)?,
+            },
         };
         if let Some(Frame::Data(message)) = &frame
             && let Some(length) = too_long(&message.data)
@@ -258,6 +263,30 @@ mod tests {
             delivered: vec![(id.stream, 4)],
             former: vec![(1, 2)],
         })));
+    }
+
+    #[test]
+    fn what_a_busy_group_says_is_read_without_serde() {
+        let members = Members::builtin();
+        let line = |frame: Frame| {
+            let mut line = Vec::new();
+            Writer::default().write(&mut line, &frame, &members);
+            line.pop();
+            line
+        };
+        let id = message("", None).id;
+        for after in [None, Some([id, id].into())] {
+            let message = message("Olá", after);
+            let line = line(Frame::Data(message.clone()));
+            let read = message::Familiar::default().read(&line, Bytes::copy_from_slice, &members);
+            assert_eq!(read, Some(message));
+        }
+        let promise = Promise {
+            incarnation: 1,
+            clock: 2,
+            sent: 3,
+        };
+        assert_eq!(plain::promise(&line(Frame::Promise(promise))), Some(promise));
     }
 
     #[test]

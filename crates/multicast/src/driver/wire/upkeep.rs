@@ -2,16 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::frame::{About, Ended, Have, MessageId, Status, StreamId, Welcome};
+use crate::core::frame::{About, Ended, Have, Status, StreamId, Welcome};
 use crate::members::{Member, MemberSet};
 
 /// Origin, incarnation, sequence.
 pub(super) type Triple = (u8, u64, u64);
-
-/// A message's identity on the wire.
-pub(super) fn triple(id: &MessageId) -> Triple {
-    (id.stream.origin.index() as u8, id.stream.incarnation, id.sequence)
-}
 
 fn member(index: u8, members: usize) -> Option<Member> {
     (usize::from(index) < members).then(|| Member::new(usize::from(index)))

@@ -2,8 +2,8 @@
 
 use proto::LineWriter;
 
-use super::upkeep::{StatusLine, WelcomeLine, triple};
-use crate::core::frame::{Frame, StreamId};
+use super::upkeep::{StatusLine, WelcomeLine};
+use crate::core::frame::{Frame, MessageId, StreamId};
 use crate::group_file::Members;
 
 /// Writes frames as lines. What the messages of one sender have in common is kept from one to the next and not written anew.
@@ -24,7 +24,7 @@ impl Writer {
                 let writer = LineWriter::event_with(line, message.stamp, &self.common)
                     .number("sequence", message.id.sequence);
                 let writer = match &message.after {
-                    Some(after) => writer.value("after", &after.iter().map(triple).collect::<Vec<_>>()),
+                    Some(after) => writer.rows("after", after.iter().map(row)),
                     None => writer,
                 };
                 // Payloads enter as text, here or at their sender's.
@@ -63,12 +63,21 @@ impl Writer {
     }
 }
 
+/// A message's identity on the wire: origin, incarnation, sequence.
+fn row(id: &MessageId) -> [u64; 3] {
+    [
+        id.stream.origin.index() as u64,
+        id.stream.incarnation,
+        id.sequence,
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::core::frame::{Message, MessageId};
+    use crate::core::frame::Message;
     use crate::members::Member;
 
     #[test]
