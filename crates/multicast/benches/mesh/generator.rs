@@ -1,7 +1,8 @@
 //! What a member sends: flat out, or at a steady rate.
 //!
 //! A generator runs where a program of its mesh's kind would send: for the minimal mesh on a thread, which blocks, and for the group
-//! in a task of its runtime, because a program that uses the library is an asynchronous one.
+//! in a task of its runtime, because a program that uses the library is an asynchronous one. [When](crate::moments) it sends
+//! is the same for both.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::group::Joined;
 use crate::member::{Answer, Frames};
 use crate::minimal::Minimal;
+use crate::moments::{self, Moments};
 use crate::payload::{self, PAYLOAD_BYTES, now_ns};
 use crate::tally::Tally;
 
@@ -25,8 +27,6 @@ pub(crate) trait Broadcaster: Send {
     fn broadcast(&mut self, payload: &[u8; PAYLOAD_BYTES]);
     /// Sends what was taken.
     fn flush(&mut self) -> BoxFuture<'_, anyhow::Result<()>>;
-    /// Waits, at once if that time has passed.
-    fn wait_until(&self, due: Instant) -> BoxFuture<'_, ()>;
     /// The runtime whose task a generator is, if it is one.
     fn runtime(&self) -> Option<Handle>;
     fn frames(&mut self) -> Option<Frames>;
@@ -41,11 +41,6 @@ impl Broadcaster for Minimal {
 
     fn flush(&mut self) -> BoxFuture<'_, anyhow::Result<()>> {
         std::future::ready(Self::flush(self).map_err(Into::into)).boxed()
-    }
-
-    fn wait_until(&self, due: Instant) -> BoxFuture<'_, ()> {
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        std::future::ready(()).boxed()
     }
 
     fn runtime(&self) -> Option<Handle> {
@@ -70,10 +65,6 @@ impl Broadcaster for Joined {
         Self::flush(self).boxed()
     }
 
-    fn wait_until(&self, due: Instant) -> BoxFuture<'_, ()> {
-        tokio::time::sleep_until(due.into()).boxed()
-    }
-
     fn runtime(&self) -> Option<Handle> {
         Some(Self::runtime(self))
     }
@@ -89,6 +80,8 @@ impl Broadcaster for Joined {
 
 /// The messages of one member, numbered.
 pub(crate) struct Generator {
+    /// Which member it is.
+    index: usize,
     /// The number of the last message sent.
     number: u64,
     tally: Arc<Tally>,
@@ -96,8 +89,9 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    pub(crate) fn new(broadcaster: Box<dyn Broadcaster>, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(index: usize, broadcaster: Box<dyn Broadcaster>, tally: Arc<Tally>) -> Self {
         Self {
+            index,
             number: 0,
             tally,
             broadcaster,
@@ -149,7 +143,12 @@ impl Generator {
     ) -> anyhow::Result<Answer> {
         let mut payload = payload::blank();
         let began_ns = now_ns();
-        let (began, before) = (Instant::now(), self.number);
+        let began = Instant::now();
+        let bursts = |pace: u32| {
+            let due = move |n: u32| f64::from(n) * BURST as f64 / f64::from(pace.max(1));
+            (1..).map(move |n| began + Duration::from_secs_f64(due(n)))
+        };
+        let mut pauses = pace.map(|pace| self.moments(bursts(pace)));
         let end = began + duration;
         let last = self.number.saturating_add(messages);
         while self.number < last && Instant::now() < end {
@@ -159,11 +158,8 @@ impl Generator {
                 self.broadcaster.broadcast(&payload);
             }
             self.broadcaster.flush().await?;
-            if let Some(pace) = pace {
-                let due = (self.number - before) as f64 / f64::from(pace.max(1));
-                self.broadcaster
-                    .wait_until(began + Duration::from_secs_f64(due))
-                    .await;
+            if let Some(pauses) = &mut pauses {
+                pauses.next().await;
             }
         }
         self.tally.look();
@@ -185,8 +181,8 @@ impl Generator {
         } else {
             (duration.as_secs_f64() * f64::from(per_second)) as u32
         };
-        for n in 0..count {
-            self.broadcaster.wait_until(began + interval * n).await;
+        let mut moments = self.moments(moments::spread(self.index, began, interval, count));
+        while moments.next().await {
             self.number += 1;
             let now = now_ns();
             payload::fill(&mut payload, self.number, now);
@@ -199,5 +195,9 @@ impl Generator {
             began_ns,
             sent_ns,
         })
+    }
+
+    fn moments(&self, schedule: impl Iterator<Item = Instant> + Send + 'static) -> Moments {
+        Moments::of(schedule, self.broadcaster.runtime().is_some())
     }
 }

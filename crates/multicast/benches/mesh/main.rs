@@ -19,6 +19,7 @@ mod generator;
 mod group;
 mod member;
 mod minimal;
+mod moments;
 mod payload;
 mod report;
 mod rows;

@@ -99,7 +99,7 @@ pub(crate) fn run(
         Mesh::Total => joined(Order::Total)?,
     };
     answer(&Answer::Ready)?;
-    let mut generator = Generator::new(broadcaster, Arc::clone(&tally));
+    let mut generator = Generator::new(index, broadcaster, Arc::clone(&tally));
     for line in io::stdin().lock().lines() {
         let command: Command =
             serde_json::from_str(&line?).context("the fleet's command is not understood")?;

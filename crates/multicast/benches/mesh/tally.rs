@@ -1,6 +1,6 @@
 //! What a member's mesh delivered: counted, checked, and on request timed.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,10 @@ pub(crate) struct Tally {
     /// A number made of all deliveries in their order; the same at every member only if the order is.
     order: AtomicU64,
     /// Times are noted.
-    timing: std::sync::atomic::AtomicBool,
+    timing: AtomicBool,
     last_ns: AtomicU64,
+    /// Somebody waits: to call when nobody does costs a system call all the same.
+    awaited: AtomicBool,
     waiting: Mutex<()>,
     progress: Condvar,
 }
@@ -66,6 +68,9 @@ impl Tally {
     /// Lets waiters look; called when nothing more is at hand for now.
     pub(crate) fn look(&self) {
         self.last_ns.store(now_ns(), Relaxed);
+        if !self.awaited.load(Relaxed) {
+            return;
+        }
         let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.progress.notify_all();
     }
@@ -82,6 +87,13 @@ impl Tally {
 
     /// Waits until that much was delivered of each sender; false if `patience` ran out.
     pub(crate) fn wait_for(&self, expected: [u64; MEMBERS], patience: Duration) -> bool {
+        self.awaited.store(true, Relaxed);
+        let in_time = self.wait_awaited(expected, patience);
+        self.awaited.store(false, Relaxed);
+        in_time
+    }
+
+    fn wait_awaited(&self, expected: [u64; MEMBERS], patience: Duration) -> bool {
         let give_up = Instant::now() + patience;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -96,7 +108,7 @@ impl Tally {
             let Some(left) = give_up.checked_duration_since(Instant::now()) else {
                 return false;
             };
-            // The bound is for a mesh that delivers its last message without a look.
+            // The bound is for a mesh that delivers its last message without a look, or looks just before it sees that this waits.
             let left = left.min(Duration::from_millis(20));
             waiting = self
                 .progress
