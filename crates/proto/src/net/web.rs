@@ -78,9 +78,11 @@ impl Asset {
     }
 }
 
-/// What the pages share, served beside every page's own files: `/wire.js` speaks the wire, `/base.css` is the look.
-const SHARED: [Asset; 2] = [
+/// What the pages share, served beside every page's own files: `/wire.js` speaks the wire, `/state.js` says how the connection
+/// is, `/base.css` is the look.
+const SHARED: [Asset; 3] = [
     Asset::script("/wire.js", include_bytes!("web/wire.js")),
+    Asset::script("/state.js", include_bytes!("web/state.js")),
     Asset::style("/base.css", include_bytes!("web/base.css")),
 ];
 

@@ -27,6 +27,7 @@ export class Wire {
   #nextId = 1;
   #pause = PAUSE_FIRST_MS;
   #nextTry = 0;
+  #isWaiting = false; // For the next try.
   #closed = false;
 
   /** This page's Lamport clock. */
@@ -60,10 +61,18 @@ export class Wire {
     this.#lose(why);
   }
 
+  /** Does not wait any longer, if a lost connection waits to be tried again. */
+  tryNow() {
+    if (!this.#isWaiting) return;
+    clearTimeout(this.#nextTry);
+    this.#open();
+  }
+
   /** Ends the connection, for good unless it is opened again. Requests without a reply are lost. */
   close() {
     this.#closed = true;
     clearTimeout(this.#nextTry);
+    this.#isWaiting = false;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -79,6 +88,7 @@ export class Wire {
   }
 
   #open() {
+    this.#isWaiting = false;
     const socket = new WebSocket(`ws://${location.host}/ws`);
     this.#socket = socket;
     // What comes from a connection that was given up is nobody's.
@@ -117,6 +127,7 @@ export class Wire {
     // Half of the pause is left to chance, so that pages do not all come back at once.
     const pause = this.#pause / 2 + (Math.random() * this.#pause) / 2;
     this.#pause = Math.min(this.#pause * 2, PAUSE_LONGEST_MS);
+    this.#isWaiting = true;
     this.#nextTry = setTimeout(() => this.#open(), pause);
     this.#loseRequests();
     this.on.lost(pause, why);
