@@ -5,12 +5,14 @@
 //! ```
 
 mod injection;
+mod reading;
 mod reconnection;
 mod talk;
 
 use std::path::Path;
 
 use browser::{Browser, Key, Page, Service};
+use serde_json::json;
 
 /// A hub with a page, storing in `dir`.
 fn hub(dir: &Path) -> Service {
@@ -37,11 +39,16 @@ fn says(page: &Page, text: &str) {
     page.press(Key::Enter);
 }
 
+/// Waits until somebody has said this in the room that is shown: `Ana: hello`.
+#[track_caller]
+fn hears(page: &Page, line: &str) {
+    page.until(&format!("{SAID}.some((line) => line.includes({}))", json!(line)));
+}
+
 /// What was said in the room that is shown, without the times.
 fn said(page: &Page) -> Vec<String> {
-    let lines = page.evaluate(
-        "[...document.querySelectorAll('#log li:not(.notice)')].map((line) => \
-         [...line.childNodes].filter((part) => part.tagName !== 'TIME').map((part) => part.textContent).join(''))",
-    );
-    serde_json::from_value(lines).expect("texts")
+    serde_json::from_value(page.evaluate(SAID)).expect("texts")
 }
+
+const SAID: &str = "[...document.querySelectorAll('#lines li:not(.notice)')].map((line) => \
+     `${line.querySelector('.from').textContent}: ${line.querySelector('.text').textContent}`)";

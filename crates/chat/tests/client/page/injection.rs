@@ -3,7 +3,7 @@
 use browser::{Browser, HOSTILE, Script};
 use serde_json::json;
 
-use super::{hub, join, joined, says};
+use super::{hears, hub, join, joined, says};
 
 #[test]
 fn nothing_that_people_say_becomes_part_of_a_page() {
@@ -14,8 +14,8 @@ fn nothing_that_people_say_becomes_part_of_a_page() {
     let bia = joined(&browser, &hub, "Bia");
     for hostile in HOSTILE {
         says(&ana, hostile);
-        ana.sees("#log", &format!("Ana: {hostile}"));
-        bia.sees("#log", &format!("Ana: {hostile}"));
+        hears(&ana, &format!("Ana: {hostile}"));
+        hears(&bia, &format!("Ana: {hostile}"));
         // As a room, as a name, as an addressee, as a command: refused, and the refusal says it.
         for command in ["/enter", "/nick", "/", "/msg"] {
             says(&ana, &format!("{command} {hostile}"));
@@ -24,7 +24,7 @@ fn nothing_that_people_say_becomes_part_of_a_page() {
         ana.click("#rooms li:nth-child(1) button");
     }
     says(&ana, "that was it");
-    bia.sees("#log", "Ana: that was it");
+    hears(&bia, "Ana: that was it");
     bia.reload();
     join(&bia, "Bia");
     bia.sees("#log", HOSTILE[0]);
