@@ -1,7 +1,8 @@
 // The cash machine as a page: what is shown, and what the customer does. `session.js` knows how an operation comes to
 // its end.
 
-import { Refused, Lost, element, explain, harmless, showState, tryingAgain } from "/wire.js";
+import { Refused, Lost, element, explain, harmless } from "/wire.js";
+import { ConnectionState } from "/state.js";
 import { Session, Left, Unknown, randomKey } from "/session.js";
 
 const STATEMENT_LIMIT = 20;
@@ -16,9 +17,11 @@ let account = null;
 let oldest = null; // The number of the oldest entry shown.
 let working = null; // The operation whose outcome is not known: { op, fields }.
 
+const state = new ConnectionState($("state"), () => session.tryNow());
 const session = new Session({
   state: (connected, pauseMs) => {
-    showState(connected ? "connected" : tryingAgain(pauseMs), !connected);
+    if (connected) state.connected();
+    else state.lost(pauseMs);
     $("move").setAttribute("aria-disabled", !connected);
   },
   uncertain: (op) => {
@@ -85,7 +88,7 @@ function showLogin(why) {
 
 function show(loggedIn) {
   $("login").hidden = loggedIn;
-  for (const shown of [$("account"), $("logout"), document.querySelector(".state")]) shown.hidden = !loggedIn;
+  for (const shown of [$("account"), $("logout"), $("connection")]) shown.hidden = !loggedIn;
 }
 
 // --- Moving money ---

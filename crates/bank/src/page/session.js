@@ -44,6 +44,11 @@ export class Session {
     return answer;
   }
 
+  /** Does not wait any longer for the next try to connect. */
+  tryNow() {
+    this.#wire?.tryNow();
+  }
+
   /** Leaves. What has no known outcome stays so. */
   leave() {
     this.#who = null;
