@@ -3,6 +3,7 @@
 
 import { Refused, Lost, element, explain, harmless } from "/wire.js";
 import { ConnectionState } from "/state.js";
+import { asAmount, grouped } from "/amount.js";
 import { Session, Left, Unknown, randomKey } from "/session.js";
 
 const STATEMENT_LIMIT = 20;
@@ -74,6 +75,7 @@ $("logout").addEventListener("click", () => {
 
 function showLogin(why) {
   account = null;
+  $("confirm").close();
   show(false);
   $("statement").hidden = true;
   $("read-statement").textContent = "Show the statement";
@@ -106,18 +108,35 @@ $("operation").addEventListener("input", ({ target }) => {
   if (target.name === "amount") target.setCustomValidity(asAmount(target.value) || !target.value ? "" : "An amount such as 100 or 15.50");
 });
 
-$("operation").addEventListener("submit", (event) => {
+$("usual").addEventListener("click", ({ target }) => {
+  if (target.localName !== "button") return;
+  const { amount } = $("operation").elements;
+  amount.value = target.textContent;
+  amount.setCustomValidity("");
+  $("move").focus();
+});
+
+$("operation").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (working) return;
+  if (working || $("confirm").open) return;
   if ($("move").getAttribute("aria-disabled") === "true") return say("trouble", "Nothing was sent: there is no connection to the bank now.");
   const { op, to, amount } = event.target.elements;
   const fields = { amount: asAmount(amount.value), key: randomKey() };
   if (op.value === "transfer") fields.to = to.value;
-  finish({ op: op.value, fields }, "Working…").then((done) => {
-    if (done) amount.value = "";
-    if (account) amount.focus();
-  });
+  const operation = { op: op.value, fields };
+  if (fields.to && !(await isConfirmed(fields))) return amount.focus();
+  if (await finish(operation, "Working…")) amount.value = "";
+  if (account) amount.focus();
 });
+
+/** Asks before money goes to somebody else: nobody gives it back. */
+function isConfirmed({ amount, to }) {
+  $("confirm-amount").textContent = grouped(amount);
+  $("confirm-to").textContent = harmless(to);
+  $("confirm").returnValue = "no"; // What Escape leaves.
+  $("confirm").showModal();
+  return new Promise((resolve) => $("confirm").addEventListener("close", () => resolve($("confirm").returnValue === "yes"), { once: true }));
+}
 
 /** Pursues an operation to its end; true if it was done. */
 async function finish(operation, meanwhile) {
@@ -129,8 +148,8 @@ async function finish(operation, meanwhile) {
   try {
     const { balance, entry } = await session.change(operation.op, operation.fields);
     forget();
-    $("balance").value = balance;
-    say("outcome", `Done: ${nameOf(operation)}, entry ${entry}. Balance ${balance}.`, "good");
+    $("balance").value = grouped(balance);
+    say("outcome", `Done: ${nameOf(operation)}, entry ${entry}. Balance ${grouped(balance)}.`, "good");
     if (!$("statement").hidden) await readStatement();
     return true;
   } catch (error) {
@@ -147,13 +166,7 @@ async function finish(operation, meanwhile) {
 }
 
 function nameOf({ op, fields }) {
-  return `${NOUNS[op]} of ${fields.amount}${fields.to ? ` to ${fields.to}` : ""}`;
-}
-
-/** `100`, `15.5` and `15,50` as the wire has it: `100.00`, `15.50`. Nothing where it is no amount. Never a float. */
-function asAmount(text) {
-  const parts = /^0*([0-9]+)(?:[.,]([0-9]{1,2}))?$/.exec(text.trim());
-  return parts && `${parts[1]}.${(parts[2] ?? "").padEnd(2, "0")}`;
+  return `${NOUNS[op]} of ${grouped(fields.amount)}${fields.to ? ` to ${fields.to}` : ""}`;
 }
 
 // An operation without a known outcome survives a reload of the page, with its key.
@@ -178,7 +191,7 @@ $("older").addEventListener("click", (event) => once(event.target, () => attempt
 
 async function readBalance() {
   const { balance } = await session.read("balance");
-  $("balance").value = balance;
+  $("balance").value = grouped(balance);
 }
 
 /** Reads the newest entries, or those before number `before`. */
@@ -202,8 +215,8 @@ function rowOf({ entry, at, kind, counterparty, amount, balance, stamp }) {
     cell("entry", String(entry)),
     cell("when", element("time", { datetime: when.toISOString() }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }))),
     cell("what", harmless(what)),
-    cell(`amount ${takes ? "bad" : "good"}`, amount ? `${takes ? "−" : "+"}${harmless(amount)}` : ""),
-    cell("balance", harmless(balance)),
+    cell(`amount ${takes ? "bad" : "good"}`, amount ? `${takes ? "−" : "+"}${grouped(harmless(amount))}` : ""),
+    cell("balance", grouped(harmless(balance))),
     cell("stamp", String(stamp)),
   );
 }

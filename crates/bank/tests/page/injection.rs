@@ -3,7 +3,7 @@
 use browser::{Browser, HOSTILE, Script};
 use serde_json::json;
 
-use super::support::{bank, moves, try_login};
+use super::support::{bank, confirms, moves, try_login};
 
 #[test]
 fn nothing_that_a_bank_says_becomes_part_of_the_page() {
@@ -70,6 +70,8 @@ fn nothing_that_is_typed_becomes_part_of_the_page() {
     page.sees("#balance", "10.00");
     for hostile in HOSTILE {
         moves(&page, "transfer", "1", Some(hostile));
+        page.sees("#confirm", hostile);
+        confirms(&page);
         page.sees("#trouble", hostile);
         page.has_only_text();
     }

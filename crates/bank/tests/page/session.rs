@@ -1,6 +1,6 @@
 use browser::{Browser, Key};
 
-use super::support::{antonio, bank, bank_with, moves, statement, try_login};
+use super::support::{antonio, bank, bank_with, confirms, moves, statement, try_login};
 
 /// Sends and receives of the whole session, the latest first: those that the terminal has, too.
 const STAMPS: [&str; 7] = [
@@ -28,6 +28,8 @@ fn the_sample_session_with_its_stamps() {
     moves(&page, "withdraw", "15", None);
     page.sees("#balance", "95.00");
     moves(&page, "transfer", "20,00", Some("0000000000"));
+    page.sees("#confirm", "Transfer 20.00 to account 0000000000?");
+    confirms(&page);
     page.sees("#balance", "75.00");
     page.click("#read-balance");
     page.until("document.querySelector('#clock').value === '28'");
@@ -76,9 +78,10 @@ fn a_refusal_says_why_and_changes_nothing() {
     );
     page.screenshot("bank-refused");
     moves(&page, "transfer", "1", Some("4444"));
+    confirms(&page);
     page.sees("#trouble", "Not done: transfer of 1.00 to 4444: ");
     // What is no amount is not even sent.
-    for nonsense in ["-1", "1.001", "1e2", "", "0x1", "1,000.00"] {
+    for nonsense in ["-1", "1.001", "1e2", "", "0x1", "1,000.00", "1 00", "1 0000"] {
         moves(&page, "deposit", nonsense, None);
         assert_eq!(
             page.evaluate("document.querySelector('#operation').checkValidity()"),
@@ -87,6 +90,49 @@ fn a_refusal_says_why_and_changes_nothing() {
         );
     }
     assert_eq!(statement(&page).len(), 1, "only the opening");
+}
+
+#[test]
+fn a_transfer_is_sent_only_when_confirmed() {
+    let Some(browser) = Browser::start() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let bank = bank(data.path());
+    let page = antonio(&browser, &bank);
+    moves(&page, "transfer", "1", Some("0000000000"));
+    page.sees("#confirm", "Transfer 1.00");
+    page.screenshot("bank-confirm");
+    page.press(Key::Escape);
+    page.misses("#confirm");
+    // What was typed is still there, and Enter is enough to send it.
+    page.until("document.activeElement.name === 'amount'");
+    page.press(Key::Enter);
+    page.sees("#confirm", "Transfer 1.00");
+    page.press(Key::Enter);
+    page.sees("#outcome", "Done: transfer of 1.00 to 0000000000, entry 11.");
+    assert_eq!(statement(&page).len(), 2, "the opening, and one transfer");
+}
+
+#[test]
+fn amounts_are_written_in_groups_and_usual_ones_are_a_click() {
+    let Some(browser) = Browser::start() else { return };
+    let data = tempfile::tempdir().unwrap();
+    let bank = bank(data.path());
+    let page = antonio(&browser, &bank);
+    moves(&page, "deposit", "1 234 567,8", None);
+    page.sees("#balance", "1\u{202f}234\u{202f}577.80");
+    page.click("#usual button:nth-child(2)");
+    page.press(Key::Enter);
+    page.sees("#outcome", "Done: deposit of 50.00");
+    let rows = statement(&page);
+    let expected = [
+        ["deposit", "+50.00", "1\u{202f}234\u{202f}627.80"],
+        [
+            "deposit",
+            "+1\u{202f}234\u{202f}567.80",
+            "1\u{202f}234\u{202f}577.80",
+        ],
+    ];
+    assert_eq!([&rows[0][..3], &rows[1][..3]], expected);
 }
 
 #[test]

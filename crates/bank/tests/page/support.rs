@@ -41,6 +41,11 @@ pub(crate) fn moves(page: &Page, operation: &str, amount: &str, to: Option<&str>
     page.click("#move");
 }
 
+/// Answers yes to what is asked before a transfer.
+pub(crate) fn confirms(page: &Page) {
+    page.click("#confirm [value=yes]");
+}
+
 /// What the statement says, a row an entry: kind, amount, balance, stamp.
 pub(crate) fn statement(page: &Page) -> Vec<[String; 4]> {
     page.click("#read-statement");
