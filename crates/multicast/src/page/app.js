@@ -1,21 +1,24 @@
 // The page of a peer: its group's space-time diagram as it grows, and a field to send from here.
 
 import { element, harmless } from "/wire.js";
+import { ConnectionState } from "/state.js";
 import { Feed } from "/feed.js";
 import { History } from "/model.js";
 import { View } from "/view.js";
-import { Deliveries, Summary, Table, sentence, showDetails, showMembers } from "/panels.js";
+import { Deliveries, Summary, Table, sentence, showDetails, showMembers, summaryOf } from "/panels.js";
 
 const $ = (id) => document.getElementById(id);
 const history = new History();
 const view = new View(history, $("scroller"));
 const table = new Table(history, view);
+const state = new ConnectionState($("state"), () => feed.tryNow());
 const deliveries = new Deliveries();
 const summary = new Summary();
 const tracing = new Map();
 let me = null;
 let status = null;
 let missed = 0;
+let hasMessages = false;
 
 const feed = new Feed({
   event: takeEvent,
@@ -29,8 +32,8 @@ const feed = new Feed({
     if (status) drawMembers();
   },
   status: takeStatus,
-  connected: () => setState("live", "good"),
-  lost: (pause) => setState(`connection lost, trying again in ${Math.ceil(pause / 1000)} s`, "bad"),
+  connected: () => state.connected("live"),
+  lost: (pause) => state.lost(pause),
   held: (count) => ($("held").textContent = count ? `${count} waiting` : ""),
   trouble: ({ message, hint }) => say(hint ? `${message} (${hint})` : message),
 });
@@ -40,6 +43,7 @@ const feed = new Feed({
 function takeEvent(told) {
   const event = history.add(told);
   if (!event) return;
+  hasMessages ||= Boolean(event.message);
   const isDelivery = event.act === "deliver" || (event.act === "broadcast" && event.record.facts.some((fact) => fact.delivered));
   if (event.process === me) showClock(event.lamport);
   if (event.process === me && isDelivery) {
@@ -105,11 +109,6 @@ function drawNames() {
   $("names").replaceChildren(...names);
 }
 
-function setState(words, kind) {
-  $("state").textContent = words;
-  $("state").className = `state ${kind === "good" ? "" : "trying"}`;
-}
-
 function say(words) {
   $("send-state").textContent = harmless(words);
 }
@@ -119,7 +118,7 @@ view.addEventListener("placed", () => {
   const key = [...view.layout.rows].join();
   if (key !== namesDrawn) drawNames();
   namesDrawn = key;
-  $("empty").hidden = history.size > 0;
+  $("empty").hidden = hasMessages;
 });
 view.addEventListener("moved", () => {
   $("follow").setAttribute("aria-pressed", String(view.follows));
@@ -127,6 +126,7 @@ view.addEventListener("moved", () => {
 view.addEventListener("pointed", () => ($("pointed").textContent = sentence(view.cursor)));
 view.addEventListener("selected", () => {
   showDetails(view.light, history, select);
+  $("lit").textContent = view.light ? summaryOf(view.light, history) : "";
   if (!$("table").hidden) table.draw();
 });
 showDetails(null, history, select);

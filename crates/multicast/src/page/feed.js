@@ -36,6 +36,11 @@ export class Feed {
     return this.#wire.request("multicast", { data });
   }
 
+  /** Does not wait any longer for the next try to connect. */
+  tryNow() {
+    this.#wire.tryNow();
+  }
+
   pause(isPaused) {
     this.isPaused = isPaused;
     if (isPaused) return;

@@ -21,6 +21,15 @@ export function sentence(event) {
   return harmless(`${event.process} at ${event.lamport} ${wordsFor(event)}${what}`);
 }
 
+/** What a screen reader hears of the event that is lit. */
+export function summaryOf({ event, past, future }, history) {
+  return `Lit: ${sentence(event)}; ${past.size} before it, ${future.size} after it, ${concurrentTo({ past, future }, history)} concurrent`;
+}
+
+function concurrentTo({ past, future }, history) {
+  return history.size - past.size - future.size - 1;
+}
+
 /** The event that is lit, with how the others stand to it. */
 export function showDetails(light, history, select) {
   const panel = $("details");
@@ -32,13 +41,12 @@ export function showDetails(light, history, select) {
   const row = (name, value) => (value === undefined || value === null ? [] : [element("dt", {}, name), element("dd", {}, value)]);
   const link = (other) => element("button", { class: "link", onclick: () => select(other) }, sentence(other));
   const links = (others) => element("ul", {}, ...others.slice(0, 12).map((other) => element("li", {}, link(other))));
-  const concurrent = history.size - light.past.size - light.future.size - 1;
   panel.replaceChildren(
     element("p", { class: "sentence" }, sentence(event)),
     element("p", { class: "cone" },
       element("span", { class: "before" }, `${light.past.size} before it`), " ",
       element("span", { class: "after" }, `${light.future.size} after it`), " ",
-      element("span", { class: "beside" }, `${concurrent} concurrent`)),
+      element("span", { class: "beside" }, `${concurrentTo(light, history)} concurrent`)),
     element("dl", {},
       ...row("Lamport time", String(event.lamport)),
       ...row("Event", `number ${event.number} of ${event.process}’s life ${event.incarnation}`),
@@ -146,12 +154,11 @@ export function showMembers(status, tracing, hidden, toggle) {
     let button = list.children[index]?.firstElementChild;
     if (!button) {
       button = element("button", { class: `member p${index % 8}`, onclick: () => toggle(member.id) },
-        element("span", { class: "dot" }), element("b", {}, member.id), element("span", { class: "how" }));
+        element("span", { class: "dot" }), element("b", {}, member.id), " ", element("span", { class: "how" }));
       list.append(element("li", {}, button));
     }
     button.setAttribute("aria-pressed", String(!hidden.has(member.id)));
     button.classList.toggle("away", member.state === "down" || member.state === "suspected");
-    button.setAttribute("aria-label", `${member.id}, ${state}${untold}`);
     button.title = `${member.id} at ${member.address}: ${state}${untold}. Press to show or hide its line.`;
     button.lastElementChild.textContent = state + untold;
   });

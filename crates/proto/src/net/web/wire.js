@@ -162,18 +162,6 @@ export function explain({ message, hint }) {
   return harmless(hint ? `${message} (${hint})` : message);
 }
 
-/** Shows in the element with the class `state` how the connection is. */
-export function showState(text, trying) {
-  const state = document.querySelector(".state");
-  state.textContent = text;
-  state.classList.toggle("trying", trying);
-}
-
-/** What to say while a lost connection is tried again. */
-export function tryingAgain(pauseMs, why = "connection lost") {
-  return `${why}, trying again in ${Math.ceil(pauseMs / 1000)} s`;
-}
-
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /** Shows characters that would act on the text around them as what they are. */
