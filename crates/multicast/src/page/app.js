@@ -3,6 +3,7 @@
 import { element, harmless } from "/wire.js";
 import { ConnectionState } from "/state.js";
 import { Feed } from "/feed.js";
+import { Find } from "/find.js";
 import { History } from "/model.js";
 import { View } from "/view.js";
 import { Deliveries, Summary, Table, sentence, showDetails, showMembers, summaryOf } from "/panels.js";
@@ -11,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 const history = new History();
 const view = new View(history, $("scroller"));
 const table = new Table(history, view);
+const find = new Find(history, view);
 const state = new ConnectionState($("state"), () => feed.tryNow());
 const deliveries = new Deliveries();
 const summary = new Summary();
@@ -79,6 +81,7 @@ function showClock(time) {
 function changed() {
   showCounts();
   view.ask();
+  find.refresh();
   table.refresh();
 }
 
@@ -94,6 +97,7 @@ function drawMembers() {
     if (!view.hidden.delete(id)) view.hidden.add(id);
     drawMembers();
     view.refresh();
+    find.refresh();
     table.draw();
   });
 }
@@ -147,6 +151,7 @@ $("pause").addEventListener("click", () => {
 $("follow").addEventListener("click", () => view.follow());
 $("zoom-in").addEventListener("click", view.zoomIn);
 $("zoom-out").addEventListener("click", view.zoomOut);
+$("fit").addEventListener("click", view.fit);
 $("axis").addEventListener("change", ({ target }) => view.setAxis(target.value));
 $("show-table").addEventListener("click", () => {
   const isHidden = $("table").toggleAttribute("hidden");

@@ -85,9 +85,10 @@ export class Drawing {
 
   /**
    * Draws the window from `left` to `left + width`.
-   * @param {object} scene - `history`, `layout`, `light` or null, `cursor` or null.
+   * @param {object} scene - `history`, `layout`, `light` or null, `cursor` or null, the events that are `found`.
    */
-  draw({ history, layout, light, cursor }, left, width) {
+  draw(scene, left, width) {
+    const { history, layout, light, cursor } = scene;
     history.lines.forEach((line, process) => this.#colour(process));
     const [from, to] = [left - 60, left + width + 60];
     this.world.setAttribute("transform", `translate(${-left} 0)`);
@@ -96,9 +97,9 @@ export class Drawing {
     for (const tick of layout.ticks(from, to)) this.#showTick(tick, layout.height);
     for (const [process, y] of layout.rows) this.#showLine(process, y, left, width);
     const seen = [...inSight(history, layout, from, to)];
-    if (seen.length > CROWD_FROM) this.#showCrowd(seen, { layout, light, cursor }, left);
+    if (seen.length > CROWD_FROM) this.#showCrowd(seen, scene, left);
     for (const event of seen) {
-      if (seen.length <= CROWD_FROM || event === cursor || event === light?.event) this.#showMark(event, layout, light, cursor);
+      if (seen.length <= CROWD_FROM || event === cursor || event === light?.event) this.#showMark(event, scene);
       if (event.gap || event.isReborn) this.#showGap(event);
     }
     if (seen.length <= CROWD_FROM) {
@@ -157,13 +158,14 @@ export class Drawing {
     return { root, label, moved: { root: label }, stamp, text: harmless(event.label ?? "") };
   }
 
-  #showMark(event, layout, light, cursor) {
+  #showMark(event, { layout, light, cursor, found }) {
     const kept = this.marks.take(event);
     set(kept, "transform", `translate(${event.x.toFixed(1)} ${event.y})`);
     const relation = light ? ` ${light.of(event)}` : "";
     const focus = event === cursor ? " cursor" : "";
     const bare = layout.step < STAMPS_FROM ? " bare" : "";
-    set(kept, "class", `event ${event.act} p${this.#colour(event.process)}${relation}${focus}${bare}`);
+    const hit = found.has(event) ? " found" : "";
+    set(kept, "class", `event ${event.act} p${this.#colour(event.process)}${relation}${focus}${hit}${bare}`);
     this.#setAside(kept, event, layout);
     this.#showLabel(kept, event, layout);
   }
@@ -190,7 +192,7 @@ export class Drawing {
     const start = isClose ? event.next : event;
     set(kept.moved, "transform", `translate(${(start.x - event.x).toFixed(1)} 0)`);
     const isWanted = event.act === "broadcast" && layout.step >= LABELS_FROM;
-    const room = isWanted ? ((start.next?.x ?? start.x + 260) - start.x - 36 - 4 * String(event.lamport).length) / LETTER : 0;
+    const room = isWanted ? ((start.next?.x ?? layout.end) - start.x - 36 - 4 * String(event.lamport).length) / LETTER : 0;
     const letters = Math.min(40, Math.floor(room));
     if (kept.letters === letters) return;
     kept.letters = letters;
@@ -219,12 +221,13 @@ export class Drawing {
   }
 
   /** Places are told from the left edge: the numbers of a stroke are not exact far out. */
-  #showCrowd(seen, { layout, light }, left) {
+  #showCrowd(seen, { layout, light, found }, left) {
     set(this.crowd, "transform", `translate(${left} 0)`);
     const look = (process, relation) => `p${this.#colour(process)}${relation ? ` ${relation}` : ""}`;
     for (const event of seen) {
       const kind = event.act === "broadcast" ? "full " : "";
-      this.crowd.dot(kind + look(event.process, light?.of(event)), event.x - left, event.y);
+      const hit = found.has(event) ? " found" : "";
+      this.crowd.dot(kind + look(event.process, light?.of(event)) + hit, event.x - left, event.y);
       const { from } = event;
       if (!from || from.process === event.process || !layout.rows.has(from.process)) continue;
       this.crowd.message(look(from.process, light && relationOfArrow(light, event)), from.x - left, from.y, event.x - left, event.y);

@@ -6,7 +6,7 @@
 export const TOP = 46; // Pixels above the first line: the axis.
 export const ROW = 84; // Pixels from line to line.
 const PAD = 40; // Pixels before the first column.
-const END = 120; // Pixels after the last one, for its text.
+const END = 150; // Pixels after the last one, for its text.
 const ASIDE = 30; // Pixels from the last event of a life to the first of the next, at most.
 const STEP = { least: 5, usual: 68, most: 170 }; // Pixels from column to column.
 const SCALE = { least: 0.002, usual: 0.12, most: 8 }; // Pixels a millisecond.
@@ -25,6 +25,7 @@ export class Layout {
   #firstAt = null;
   #step = STEP.usual;
   #scale = SCALE.usual;
+  #fitting = STEP.usual;
 
   /** Places all events: sets `x` and `y` of each. `room` is the width that is seen. */
   place(history, hidden, room) {
@@ -46,6 +47,11 @@ export class Layout {
     }
   }
 
+  /** Where the diagram ends. */
+  get end() {
+    return this.origin + this.width;
+  }
+
   get height() {
     return TOP + ROW * Math.max(this.rows.size, 1) + 8;
   }
@@ -59,6 +65,12 @@ export class Layout {
     const { least, most } = this.axis === "logical" ? STEP : SCALE;
     const now = this.axis === "logical" ? this.#step : this.#scale;
     this.zoom = Math.min(most, Math.max(least, now * factor));
+  }
+
+  /** So close together that all of it can be seen, as far as it goes. */
+  fit() {
+    const { least, most } = this.axis === "logical" ? STEP : SCALE;
+    this.zoom = Math.min(most, Math.max(least, this.#fitting));
   }
 
   /** The marks of the axis between two places: where, and what it says. */
@@ -79,8 +91,8 @@ export class Layout {
     if (!times.length) this.#forgotten = 0;
     this.#times = times;
     this.#rank = new Map(times.map((time, rank) => [time, rank]));
-    const fitting = (room - PAD - END) / Math.max(times.length - 1, 1);
-    this.#step = this.zoom ?? Math.min(STEP.most, Math.max(STEP.usual, fitting));
+    this.#fitting = (room - PAD - END) / Math.max(times.length - 1, 1);
+    this.#step = this.zoom ?? Math.min(STEP.most, Math.max(STEP.usual, this.#fitting));
     this.origin = this.#forgotten * this.#step;
     this.width = PAD + END + Math.max(times.length - 1, 0) * this.#step;
   }
@@ -93,8 +105,8 @@ export class Layout {
     }
     if (first > last) [first, last] = [0, 0];
     this.#firstAt ??= first;
-    const fitting = (room - PAD - END) / Math.max(last - first, 1);
-    const wanted = this.zoom ?? Math.min(SCALE.most, Math.max(SCALE.usual, fitting));
+    this.#fitting = (room - PAD - END) / Math.max(last - first, 1);
+    const wanted = this.zoom ?? Math.min(SCALE.most, Math.max(SCALE.usual, this.#fitting));
     this.#scale = Math.min(wanted, WIDTH_MAX / Math.max(last - first, 1));
     this.origin = (first - this.#firstAt) * this.#scale;
     this.width = PAD + END + (last - first) * this.#scale;

@@ -23,6 +23,7 @@ const ASSETS: &[Asset] = &[
     Asset::style("/diagram.css", include_bytes!("diagram.css")),
     Asset::script("/app.js", include_bytes!("app.js")),
     Asset::script("/feed.js", include_bytes!("feed.js")),
+    Asset::script("/find.js", include_bytes!("find.js")),
     Asset::script("/model.js", include_bytes!("model.js")),
     Asset::script("/layout.js", include_bytes!("layout.js")),
     Asset::script("/draw.js", include_bytes!("draw.js")),

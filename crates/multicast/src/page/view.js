@@ -6,12 +6,15 @@ import { Light } from "/model.js";
 
 const NEAR = 22; // Pixels around an event that count as it: a fingertip.
 const ZOOM = 1.4;
+const DRAG_FROM = 4; // Pixels that a mouse moves before a click becomes a drag.
 
 export class View extends EventTarget {
   layout = new Layout();
   hidden = new Set();
   light = null;
   cursor = null;
+  /** Events that are looked for. */
+  found = new Set();
   follows = true;
   #history;
   #scroller;
@@ -30,6 +33,7 @@ export class View extends EventTarget {
     this.#sizer = scroller.firstElementChild;
     this.#drawing = new Drawing(scroller.querySelector("svg"));
     scroller.addEventListener("scroll", () => this.#scrolled());
+    scroller.addEventListener("pointerdown", (event) => this.#grabbed(event));
     scroller.addEventListener("click", (event) => this.#clicked(event));
     scroller.addEventListener("keydown", (event) => this.#pressed(event));
     scroller.addEventListener("wheel", (event) => this.#wheeled(event), { passive: false });
@@ -71,6 +75,13 @@ export class View extends EventTarget {
   zoomIn = () => this.zoom(ZOOM);
   zoomOut = () => this.zoom(1 / ZOOM);
 
+  /** All of it at once, as far as it goes. */
+  fit = () => {
+    this.layout.fit();
+    this.follow();
+    this.refresh();
+  };
+
   follow() {
     this.follows = true;
     this.#tell("moved");
@@ -104,7 +115,7 @@ export class View extends EventTarget {
     const { layout } = this;
     const drawing = new Drawing();
     const [width, height] = [Math.ceil(layout.width), layout.height + 4];
-    drawing.draw({ history: this.#history, layout, light: this.light, cursor: null }, layout.origin, width);
+    drawing.draw({ history: this.#history, layout, light: this.light, cursor: null, found: this.found }, layout.origin, width);
     const { svg } = drawing;
     const names = 70;
     const attributes = { viewBox: `${-names} 0 ${width + names} ${height}`, width: width + names, height, role: "img" };
@@ -152,8 +163,8 @@ export class View extends EventTarget {
     const { clientWidth } = this.#scroller;
     if (this.follows) this.#approach(Math.max(0, this.layout.width - clientWidth));
     this.#drawing.svg.setAttribute("width", clientWidth);
-    const { layout, light, cursor } = this;
-    this.#drawing.draw({ history: this.#history, layout, light, cursor }, layout.origin + this.#position, clientWidth);
+    const { layout, light, cursor, found } = this;
+    this.#drawing.draw({ history: this.#history, layout, light, cursor, found }, layout.origin + this.#position, clientWidth);
   }
 
   /** A part of the way with each frame, so that the eye can follow. */
@@ -177,6 +188,27 @@ export class View extends EventTarget {
     this.follows = scrollLeft >= this.layout.width - clientWidth - 4;
     this.#tell("moved");
     this.ask();
+  }
+
+  /** A mouse drags the diagram along; a finger does so by itself. */
+  #grabbed({ pointerType, button, clientX: from }) {
+    if (pointerType !== "mouse" || button !== 0) return;
+    const position = this.#position;
+    const end = new AbortController();
+    const { signal } = end;
+    let isDrag = false;
+    addEventListener("pointermove", ({ clientX }) => {
+      isDrag ||= Math.abs(clientX - from) >= DRAG_FROM;
+      if (isDrag) this.#scroller.scrollLeft = position + from - clientX;
+    }, { signal });
+    addEventListener("pointerup", () => {
+      end.abort();
+      // The click that ends a drag means no event; it comes at once or not at all.
+      if (!isDrag) return;
+      const ignore = (event) => event.stopImmediatePropagation();
+      addEventListener("click", ignore, { capture: true, once: true });
+      setTimeout(() => removeEventListener("click", ignore, { capture: true }));
+    }, { signal });
   }
 
   #clicked({ clientX, clientY }) {
@@ -206,13 +238,14 @@ export class View extends EventTarget {
       ArrowLeft: () => this.#step("prev"),
       ArrowDown: () => this.#changeLine(1),
       ArrowUp: () => this.#changeLine(-1),
-      Home: () => this.#point(this.#line()?.events[0]),
-      End: () => this.#point(this.#line()?.last),
+      Home: () => this.point(this.#line()?.events[0]),
+      End: () => this.point(this.#line()?.last),
       Enter: () => this.select(this.cursor === this.light?.event ? null : this.cursor),
       " ": () => this.select(this.cursor === this.light?.event ? null : this.cursor),
       Escape: () => this.select(null),
       "+": this.zoomIn,
       "-": this.zoomOut,
+      0: this.fit,
     };
     const act = keys[event.key];
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -227,8 +260,8 @@ export class View extends EventTarget {
   }
 
   #step(way) {
-    if (this.cursor && this.layout.rows.has(this.cursor.process)) this.#point(this.cursor[way] ?? this.cursor);
-    else this.#point(this.#line()?.last);
+    if (this.cursor && this.layout.rows.has(this.cursor.process)) this.point(this.cursor[way] ?? this.cursor);
+    else this.point(this.#line()?.last);
   }
 
   /** To the nearest event of the line above or below. */
@@ -238,10 +271,11 @@ export class View extends EventTarget {
     const line = this.#history.lines.get(rows[Math.min(rows.length - 1, Math.max(0, at + by))]);
     const x = this.cursor?.x ?? Infinity;
     const nearer = (one, other) => (Math.abs(other.x - x) < Math.abs(one.x - x) ? other : one);
-    if (line?.events.length) this.#point(line.events.reduce(nearer));
+    if (line?.events.length) this.point(line.events.reduce(nearer));
   }
 
-  #point(event) {
+  /** Puts the cursor on an event, and brings it into sight. */
+  point(event) {
     if (!event) return;
     this.cursor = event;
     this.show(event);

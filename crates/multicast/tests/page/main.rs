@@ -6,6 +6,7 @@
 
 mod before;
 mod diagram;
+mod find;
 mod frames;
 mod group;
 #[path = "../common/group_file.rs"]
