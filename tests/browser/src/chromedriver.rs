@@ -256,7 +256,8 @@ mod tests {
         };
         let good = "<!doctype html><html lang=en><title>t</title><main><h1>Good</h1><label>Name <input style='height: 2em'></label>";
         assert_eq!(problems(good), json!([]));
-        let bad = "<!doctype html><p style='color: #888'>faint</p><input style='height: 9px'><i style='display: block; width: 2000px'>wide</i>";
+        let bad = "<!doctype html><p style='color: #888'>faint</p><input style='height: 9px'><i style='display: block; width: 2000px'>wide</i> \
+                   <button aria-label='Close'>Open</button><ol role=log><li>item</ol>";
         let found = problems(bad).to_string();
         for expected in [
             "names no language",
@@ -267,6 +268,8 @@ mod tests {
             "has no name: <input>",
             "too small: <input>",
             "contrast is 3.54: <p> faint",
+            "otherwise than it reads: <button> Open",
+            "in no list: <li> item",
         ] {
             assert!(found.contains(expected), "{expected} in {found}");
         }

@@ -1,7 +1,9 @@
 // What would keep somebody from using the page as it is shown now: by eye, on a small screen, with a keyboard or with a
 // screen reader. As far as a script can see; thresholds are those of WCAG 2.2, level AA.
 
-const SIZE_MIN = 24; // CSS pixels of a target, each way (2.5.8).
+const PHONE_MAX = 500; // CSS pixels: a screen so narrow is used with fingers.
+const { scrollWidth, clientWidth } = document.documentElement;
+const SIZE_MIN = clientWidth <= PHONE_MAX ? 44 : 24; // CSS pixels of a target, each way (2.5.5; 2.5.8).
 const CONTRAST_MIN = 4.5; // Of text (1.4.3).
 const CONTRAST_LARGE_MIN = 3;
 
@@ -16,7 +18,6 @@ if (!document.documentElement.lang) problems.push("the page names no language");
 if (!document.title) problems.push("the page has no title");
 if (!all("main").some(isSeen)) problems.push("there is no main landmark");
 if (!all("h1, h2").some(isSeen)) problems.push("there is no heading");
-const { scrollWidth, clientWidth } = document.documentElement;
 if (scrollWidth > clientWidth) problems.push(`the page is ${scrollWidth} px wide on a screen of ${clientWidth}`);
 const ids = all("[id]").map((it) => it.id);
 for (const id of new Set(ids.filter((id, place) => ids.indexOf(id) !== place))) problems.push(`two elements have the id ${id}`);
@@ -33,10 +34,21 @@ for (const control of all("button, input, select, textarea, a[href], summary, [t
     control.title,
   ];
   if (!spoken.some((text) => text?.trim())) problems.push(`a control has no name: ${nameOf(control)}`);
+  // Who speaks to a computer says what is to be read (2.5.3).
+  const label = control.matches("button, a, summary") && control.getAttribute("aria-label")?.toLowerCase();
+  const read = control.innerText.trim().toLowerCase().replace(/\s+/g, " ");
+  if (label && /\p{L}/u.test(read) && !label.includes(read)) problems.push(`a control is called otherwise than it reads: ${nameOf(control)}`);
+  // A link in a text is as high as its line.
+  if (control.localName === "a" && getComputedStyle(control).display === "inline") continue;
   // Who misses a small box hits its label.
   const targets = [control, ...labels].map((it) => it.getBoundingClientRect());
   if (!targets.some(({ width, height }) => width >= SIZE_MIN && height >= SIZE_MIN)) problems.push(`a control is too small: ${nameOf(control)}`);
 }
+
+// --- Lists ---
+
+const isList = (it) => ["UL", "OL", "MENU"].includes(it?.tagName) && ["list", null].includes(it.getAttribute("role"));
+for (const item of all("li").filter((it) => isSeen(it) && !isList(it.parentElement))) problems.push(`an item is in no list: ${nameOf(item)}`);
 
 // --- Contrast ---
 
