@@ -119,7 +119,7 @@ impl Args {
         let bound = |limit: u32| Some(limit).filter(|&limit| limit > 0);
         Settings {
             data: self.data.clone(),
-            page: self.page.http.clone(),
+            page: self.page.address(),
             first_accounts: self
                 .accounts
                 .clone()

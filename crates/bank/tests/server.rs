@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bank::{FirstAccounts, NewAccount, PinCost, RunError, Server, Settings};
 use proto::net::Shutdown;
+use proto::net::web::PageAddress;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -427,6 +428,19 @@ async fn example_accounts_are_not_for_others() {
     let refused = Server::bind("0.0.0.0:0", settings(&made)).await.err();
     assert!(
         matches!(refused, Some(bank::StartError::CheapPinsExposed { .. })),
+        "{refused:?}"
+    );
+
+    let shown = Settings {
+        page: Some(PageAddress {
+            url: Some("https://bank.example.org".parse().unwrap()),
+            ..PageAddress::from("127.0.0.1:0")
+        }),
+        ..strong(&made)
+    };
+    let refused = Server::bind("127.0.0.1:0", shown).await.err();
+    assert!(
+        matches!(&refused, Some(bank::StartError::ExamplesExposed { address }) if address == "https://bank.example.org"),
         "{refused:?}"
     );
 

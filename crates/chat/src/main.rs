@@ -69,13 +69,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     if let Err(error) = raise_open_files_limit() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
-    let (listen, http) = (args.listen.clone(), args.page.http.clone());
+    let (listen, page) = (args.listen.clone(), args.page.address());
     let server = Server::bind(&listen, settings(args)?).await?;
     let address = server
         .local_address()
         .context("the server listens on no address")?;
-    let server = match http {
-        Some(http) => server.with_page(&http).await?,
+    let server = match page {
+        Some(page) => server.with_page(page).await?,
         None => server,
     };
     // Before anybody is told that the server is there: who knows it may end it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{SinkExt, StreamExt};
 use proto::limits;
-use proto::net::web::{Asset, Page, Vitals};
+use proto::net::web::{Asset, Page, PageAddress, Vitals};
 use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -61,6 +61,10 @@ async fn mirror(mut connection: Connection) {
 }
 
 async fn start() -> Running {
+    start_at("127.0.0.1:0".into(), ServerLimits::default()).await
+}
+
+async fn start_at(address: PageAddress, limits: ServerLimits) -> Running {
     let (listener, connector) = Listener::memory();
     let shutdown = Shutdown::new();
     let identity = Identity {
@@ -68,15 +72,9 @@ async fn start() -> Running {
         version: "1",
         process: None,
     };
-    let served = tokio::spawn(serve(
-        listener,
-        identity,
-        ServerLimits::default(),
-        shutdown.clone(),
-        mirror,
-    ));
+    let served = tokio::spawn(serve(listener, identity, limits, shutdown.clone(), mirror));
     let ailing = Arc::new(Ailing::default());
-    let page = Page::bind("127.0.0.1:0", PAGE, connector)
+    let page = Page::bind(address, PAGE, connector)
         .await
         .unwrap()
         .with_vitals(Arc::clone(&ailing) as Arc<dyn Vitals>);
@@ -103,9 +101,17 @@ async fn get(address: SocketAddr, path: &str, host: &str) -> String {
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
 
 async fn open(address: SocketAddr, origin: Option<&str>) -> Result<Socket, tungstenite::Error> {
+    let headers: Vec<_> = origin.map(|origin| ("Origin", origin)).into_iter().collect();
+    open_with(address, &headers).await
+}
+
+async fn open_with(
+    address: SocketAddr,
+    headers: &[(&'static str, &str)],
+) -> Result<Socket, tungstenite::Error> {
     let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-    if let Some(origin) = origin {
-        request.headers_mut().insert("Origin", origin.parse().unwrap());
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
     }
     tokio_tungstenite::connect_async(request)
         .await
@@ -206,6 +212,37 @@ async fn foreign_origins_and_binary_messages_are_refused() {
         panic!("it is told why")
     };
     assert_eq!(u16::from(frame.code), 1003, "unsupported data");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_everybody_has_bounds_of_their_own() {
+    let address = PageAddress {
+        url: Some("https://mirror.example.org".parse().unwrap()),
+        ..PageAddress::from("127.0.0.1:0")
+    };
+    let one_each = ServerLimits {
+        connections_per_address_max: 1,
+        ..ServerLimits::default()
+    };
+    let running = start_at(address, one_each).await;
+    let page = get(running.address, "/", "mirror.example.org").await;
+    assert!(page.contains("upgrade-insecure-requests"), "{page}");
+    let mut sockets = Vec::new();
+    for (visitor, greeting) in [
+        ("192.0.2.1", r#"{"service":"mirror""#),
+        ("192.0.2.2", r#"{"service":"mirror""#),
+        ("192.0.2.2", r#"{"event":"error","code":"too_many_connections""#),
+    ] {
+        let headers = [
+            ("Host", "mirror.example.org"),
+            ("Origin", "https://mirror.example.org"),
+            ("X-Forwarded-For", visitor),
+        ];
+        let mut socket = open_with(running.address, &headers).await.unwrap();
+        let told = text(&mut socket).await;
+        assert!(told.starts_with(greeting), "{visitor}: {told}");
+        sockets.push(socket);
+    }
 }
 
 /// Strangers that send nothing, half a line, or half a head.

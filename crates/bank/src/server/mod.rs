@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamport::trace::Tracer;
-use proto::net::web::Page;
+use proto::net::web::{Page, PageAddress};
 use proto::net::{Identity, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::guard::Guard;
@@ -53,8 +53,8 @@ const IDENTITY: Identity = Identity {
 pub struct Settings {
     /// The data directory; it is made if it is not there.
     pub data: PathBuf,
-    /// Where to serve a live page, if at all; port 0 takes a free one.
-    pub page: Option<String>,
+    /// Where to serve a live page, if at all, such as `Some("127.0.0.1:0".into())`.
+    pub page: Option<PageAddress>,
     /// The accounts that an empty bank begins with.
     pub first_accounts: FirstAccounts,
     /// How the data is kept.
@@ -121,16 +121,16 @@ pub enum StartError {
          hint: give accounts of your own with --accounts and a new --data, or change these PINs first"
     )]
     ExamplesExposed {
-        /// Where it was to listen.
-        address: SocketAddr,
+        /// Where it was to be reached.
+        address: String,
     },
     /// Such hashes are guessed in no time.
     #[error(
         "PINs of the least cost are for tests on this machine, not for {address}; hint: leave --pin-cost away"
     )]
     CheapPinsExposed {
-        /// Where it was to listen.
-        address: SocketAddr,
+        /// Where it was to be reached.
+        address: String,
     },
 }
 
@@ -237,17 +237,20 @@ impl Server {
         let (listener, page) = match &settings.page {
             Some(address) => {
                 let (listener, door) = listener.with_door();
-                let page = Page::bind(address, page::ASSETS, door).await;
-                (listener, Some(page.map_err(cannot_listen(address))?))
+                let page = Page::bind(address.clone(), page::ASSETS, door).await;
+                (listener, Some(page.map_err(cannot_listen(&address.listen))?))
             }
             None => (listener, None),
         };
         let at_page = page.as_ref().and_then(|page| page.local_address().ok());
+        let url = settings.page.as_ref().and_then(|page| page.url.as_ref());
         let beyond = [listener.local_address().ok().flatten(), at_page]
             .into_iter()
             .flatten()
-            .find(|address| !address.ip().is_loopback());
-        if let Some(address) = beyond.filter(|_| settings.pin_cost != PinCost::DEFAULT) {
+            .find(|address| !address.ip().is_loopback())
+            .map(|address| address.to_string())
+            .or_else(|| url.map(ToString::to_string));
+        if let Some(address) = beyond.clone().filter(|_| settings.pin_cost != PinCost::DEFAULT) {
             return Err(StartError::CheapPinsExposed { address });
         }
         let Settings {

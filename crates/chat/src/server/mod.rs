@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamport::trace::Tracer;
-use proto::net::web::{Page, Vitals};
+use proto::net::web::{Page, PageAddress, Vitals};
 use proto::net::{Identity, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::core::Core;
@@ -161,17 +161,19 @@ impl Server {
         Ok((Self::start(listener, settings)?, connector))
     }
 
-    /// The same server with a live page at `address`; port 0 takes a free one.
+    /// The same server with a live page at `address`, such as `"127.0.0.1:0"`.
     ///
     /// # Errors
     ///
     /// When the address cannot be listened on.
-    pub async fn with_page(self, address: &str) -> Result<Self, StartError> {
+    pub async fn with_page(self, address: impl Into<PageAddress>) -> Result<Self, StartError> {
+        let address = address.into();
+        let listen = address.listen.clone();
         let (listener, door) = self.listener.with_door();
         let page = Page::bind(address, page::ASSETS, door)
             .await
             .map_err(|source| StartError::Page {
-                address: address.to_owned(),
+                address: listen,
                 source,
             })?;
         if let Ok(address) = page.local_address() {

@@ -11,8 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proto::net::Shutdown;
-use proto::net::web::{Asset, Page};
-use tokio::net::ToSocketAddrs;
+use proto::net::web::{Asset, Page, PageAddress};
 
 use self::vitals::Monitored;
 use crate::group::Group;
@@ -37,13 +36,13 @@ const ASSETS: &[Asset] = &[
 pub struct GroupPage(Page);
 
 impl GroupPage {
-    /// Listens for browsers at `address`; port 0 takes a free one. The group's [clients](crate::clients::Clients) must be
+    /// Listens for browsers at `address`, such as `"127.0.0.1:0"`. The group's [clients](crate::clients::Clients) must be
     /// served, or the page shows nothing.
     ///
     /// # Errors
     ///
     /// What the system says, for example that the address is in use.
-    pub async fn bind(address: impl ToSocketAddrs, group: &Group) -> io::Result<Self> {
+    pub async fn bind(address: impl Into<PageAddress>, group: &Group) -> io::Result<Self> {
         let page = Page::bind(address, ASSETS, group.door()).await?;
         Ok(Self(page.with_vitals(Arc::new(Monitored(group.handle())))))
     }

@@ -16,6 +16,7 @@ use multicast::page::GroupPage;
 use multicast::{Group, GroupSettings, Handle, Members};
 use proto::net::Shutdown;
 use proto::net::cli::{announce, hinted};
+use proto::net::web::PageAddress;
 use tokio::sync::mpsc;
 
 use crate::Args;
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut group = Group::join(settings).await?;
     announce(group.address())?;
     let clients = Clients::install(&group);
-    let page = match &args.page.http {
+    let page = match args.page.address() {
         Some(address) => Some(open_page(address, &group, shutdown.clone()).await?),
         None => None,
     };
@@ -108,12 +109,13 @@ async fn out_of_time(shutdown: &Shutdown, grace: Duration) {
 
 /// Serves the page in a task of its own, until the peer goes down.
 async fn open_page(
-    address: &str,
+    address: PageAddress,
     group: &Group,
     shutdown: Shutdown,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let listen = address.listen.clone();
     let page = GroupPage::bind(address, group).await.map_err(|error| {
-        let error = anyhow::Error::from(error).context(format!("failed to listen on {address} for browsers"));
+        let error = anyhow::Error::from(error).context(format!("failed to listen on {listen} for browsers"));
         hinted(
             error,
             "give each peer an address of its own with --http, or port 0",

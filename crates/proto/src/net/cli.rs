@@ -18,6 +18,8 @@ use lamport::{ProcessId, ProcessIdError};
 use super::connection::ConnectionSettings;
 pub use super::log::log_to_stderr;
 use super::server::ServerLimits;
+#[cfg(feature = "web")]
+use super::web::{PageAddress, PublicUrl};
 use crate::limits;
 
 /// The arguments of every server; each is an environment variable too (see [`parse`]).
@@ -68,13 +70,29 @@ pub struct TraceArgs {
     trace: Option<PathBuf>,
 }
 
-/// The argument of every server that has a page.
+/// The arguments of every server that has a page.
+#[cfg(feature = "web")]
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Page")]
 pub struct PageArgs {
     /// Serve a live page, /metrics and /healthz over HTTP at this address; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
-    pub http: Option<String>,
+    http: Option<String>,
+    /// Where a proxy in front shows the page, such as https://chat.example.org; it passes Host on, and X-Forwarded-For
+    #[arg(long, value_name = "URL", requires = "http")]
+    http_url: Option<PublicUrl>,
+}
+
+#[cfg(feature = "web")]
+impl PageArgs {
+    /// Where the page is to be found, if there is to be one.
+    #[must_use]
+    pub fn address(&self) -> Option<PageAddress> {
+        Some(PageAddress {
+            listen: self.http.clone()?,
+            url: self.http_url.clone(),
+        })
+    }
 }
 
 impl TraceArgs {

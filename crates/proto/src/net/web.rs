@@ -8,12 +8,13 @@
 //! | `/healthz` | `ok` while the service may be used; 503 and why not, once it knows that it may not |
 //!
 //! A browser lets any page on the web talk to a server on this machine, so the page's own requests are told from
-//! foreign ones: `Host` must name the address that was asked for (against DNS rebinding) and `Origin`, where there is one, must be the
-//! page's own. The Content-Security-Policy lets the page load nothing from elsewhere and run no inline script.
+//! foreign ones: `Host` must name the address that was asked for (against DNS rebinding) or the [URL](PublicUrl) at which a proxy
+//! shows the page, and `Origin`, where there is one, must be the page's own. The Content-Security-Policy lets the page load nothing from elsewhere and run no inline script.
 
 mod bridge;
 mod guard;
 mod http;
+mod proxied;
 
 use std::fmt;
 use std::io;
@@ -29,11 +30,13 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
 
 use super::listener::MemoryConnector;
 use super::shutdown::Shutdown;
 use crate::limits::WEB_LINE_BYTES_MAX;
+
+pub use proxied::{PageAddress, PublicUrl, PublicUrlError};
 
 /// A file of a page.
 #[derive(Debug, Clone, Copy)]
@@ -106,30 +109,38 @@ struct Site {
     service: MemoryConnector,
     metrics: Option<PrometheusHandle>,
     vitals: Arc<dyn Vitals>,
+    /// A proxy stands in front and names those who ask.
+    proxied: bool,
     shutdown: Shutdown,
 }
 
 /// A page that listens and is not served yet.
 pub struct Page {
     listener: TcpListener,
+    url: Option<PublicUrl>,
     assets: &'static [Asset],
     service: MemoryConnector,
     vitals: Arc<dyn Vitals>,
 }
 
 impl Page {
-    /// Listens for browsers at `address`; port 0 takes a free one. `service` opens their connections.
+    /// Listens for browsers at `address`, such as `"127.0.0.1:0"`. `service` opens their connections.
+    ///
+    /// With a [URL](PageAddress::url) a proxy on this machine is believed who is behind it: its `X-Forwarded-For` names the address
+    /// whose bounds a connection counts towards.
     ///
     /// # Errors
     ///
     /// What the system says, for example that the address is in use.
     pub async fn bind(
-        address: impl ToSocketAddrs,
+        address: impl Into<PageAddress>,
         assets: &'static [Asset],
         service: MemoryConnector,
     ) -> io::Result<Self> {
+        let PageAddress { listen, url } = address.into();
         Ok(Self {
-            listener: TcpListener::bind(address).await?,
+            listener: TcpListener::bind(listen).await?,
+            url,
             assets,
             service,
             vitals: Arc::new(Unwatched),
@@ -161,11 +172,15 @@ impl Page {
     ///
     /// If two files have the same path, or one has the path of what every page has.
     pub async fn serve(self, shutdown: Shutdown) -> io::Result<()> {
-        let listens_on = self.listener.local_addr()?;
+        let names = Arc::new(guard::Names {
+            listens_on: self.listener.local_addr()?,
+            url: self.url,
+        });
         let site = Arc::new(Site {
             service: self.service,
             metrics: recorder(),
             vitals: self.vitals,
+            proxied: names.url.is_some(),
             shutdown: shutdown.clone(),
         });
         let mut router = Router::new()
@@ -177,7 +192,7 @@ impl Page {
             router = router.route(asset.path, get(file));
         }
         let router = router
-            .layer(middleware::from_fn_with_state(listens_on, guard::guard))
+            .layer(middleware::from_fn_with_state(names, guard::guard))
             .with_state(site);
         http::serve(self.listener, router, shutdown).await;
         Ok(())
@@ -235,11 +250,12 @@ async fn open_socket(
     if !headers.contains_key(ORIGIN) {
         return (StatusCode::FORBIDDEN, "a WebSocket must name its origin\n").into_response();
     }
+    let visitor = proxied::visitor(address, &headers, site.proxied);
     upgrade
         .max_message_size(WEB_LINE_BYTES_MAX)
         .max_frame_size(WEB_LINE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
-            match site.service.connect_for(address).await {
+            match site.service.connect_for(visitor).await {
                 Ok(stream) => bridge::bridge(socket, stream, &site.shutdown).await,
                 Err(error) => tracing::debug!(%error, "no connection for a page"),
             }

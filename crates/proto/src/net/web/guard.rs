@@ -1,6 +1,7 @@
 //! Which requests are the page's own, and what a browser must enforce.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -10,18 +11,36 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::proxied::PublicUrl;
+
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Lets only the page's own requests through to the page that listens there, and adds what a browser must enforce.
-pub(super) async fn guard(State(listens_on): State<SocketAddr>, request: Request, next: Next) -> Response {
-    if let Err(refusal) = check_source(listens_on, request.headers()) {
-        tracing::warn!(reason = refusal, "page request refused");
-        return (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response();
-    }
+/// The same for a page that was opened over TLS: nothing of it may come without, the WebSocket neither.
+const SECURITY_POLICY_WITH_TLS: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     upgrade-insecure-requests";
+
+/// By which names a page is its own.
+pub(super) struct Names {
+    /// Where it listens.
+    pub(super) listens_on: SocketAddr,
+    /// Where a proxy shows it.
+    pub(super) url: Option<PublicUrl>,
+}
+
+/// Lets only the page's own requests through, and adds what a browser must enforce.
+pub(super) async fn guard(State(names): State<Arc<Names>>, request: Request, next: Next) -> Response {
+    let policy = match check_source(&names, request.headers()) {
+        Ok(policy) => policy,
+        Err(refusal) => {
+            tracing::warn!(reason = refusal, "page request refused");
+            return (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response();
+        }
+    };
     let mut response = next.run(request).await;
     let headers: [(HeaderName, &'static str); 4] = [
-        (CONTENT_SECURITY_POLICY, SECURITY_POLICY),
+        (CONTENT_SECURITY_POLICY, policy),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-cache"),
@@ -34,19 +53,34 @@ pub(super) async fn guard(State(listens_on): State<SocketAddr>, request: Request
     response
 }
 
-fn check_source(listens_on: SocketAddr, headers: &HeaderMap) -> Result<(), &'static str> {
+/// The policy for the answer to a request of the page's own.
+fn check_source(names: &Names, headers: &HeaderMap) -> Result<&'static str, &'static str> {
     let text = |name| {
         headers
             .get(name)
             .map(|value: &HeaderValue| value.to_str().unwrap_or_default())
     };
     let host = text(HOST).ok_or("the request names no host")?;
-    if !is_own_host(listens_on, host) {
-        return Err("the host is not this server's; hint: open the page by the address it listens on");
+    let origin = text(ORIGIN);
+    if let Some(url) = names.url.as_ref().filter(|url| url.is_host(host)) {
+        return match origin {
+            Some(origin) if origin != url.origin() => Err("the origin is another page"),
+            _ if url.is_secure() => Ok(SECURITY_POLICY_WITH_TLS),
+            _ => Ok(SECURITY_POLICY),
+        };
     }
-    match text(ORIGIN) {
+    if !is_own_host(names.listens_on, host) {
+        return Err(
+            "the host is not this server's; hint: open the page by the address it listens on, or name the URL of the \
+             proxy in front of it with --http-url",
+        );
+    }
+    match origin {
+        Some(origin) if names.url.as_ref().is_some_and(|url| url.origin() == origin) => Err(
+            "the proxy does not say which host was asked for; hint: have it pass the header Host on as it is",
+        ),
         Some(origin) if origin.strip_prefix("http://") != Some(host) => Err("the origin is another page"),
-        _ => Ok(()),
+        _ => Ok(SECURITY_POLICY),
     }
 }
 
@@ -68,13 +102,26 @@ fn is_own_host(listens_on: SocketAddr, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(listens_on: &str, host: &str, origin: Option<&str>) -> bool {
+    fn source(
+        listens_on: &str,
+        url: Option<&str>,
+        host: &str,
+        origin: Option<&str>,
+    ) -> Result<&'static str, &'static str> {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, host.parse().unwrap());
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
-        check_source(listens_on.parse().unwrap(), &headers).is_ok()
+        let names = Names {
+            listens_on: listens_on.parse().unwrap(),
+            url: url.map(|url| url.parse().unwrap()),
+        };
+        check_source(&names, &headers)
+    }
+
+    fn check(listens_on: &str, host: &str, origin: Option<&str>) -> bool {
+        source(listens_on, None, host, origin).is_ok()
     }
 
     #[test]
@@ -110,5 +157,40 @@ mod tests {
             assert!(!check("127.0.0.1:8080", host, None), "{host}");
         }
         assert!(!check("0.0.0.0:8080", "evil.example:8080", None));
+    }
+
+    #[test]
+    fn behind_a_proxy_the_page_has_its_public_name_too() {
+        let check = |url, host, origin| source("127.0.0.1:8080", Some(url), host, origin);
+        let url = "https://chat.example.org";
+        assert_eq!(check(url, "chat.example.org", None), Ok(SECURITY_POLICY_WITH_TLS));
+        assert_eq!(
+            check(url, "Chat.example.org", Some(url)),
+            Ok(SECURITY_POLICY_WITH_TLS)
+        );
+        let plain = "http://chat.example.org:8000";
+        assert_eq!(
+            check(plain, "chat.example.org:8000", Some(plain)),
+            Ok(SECURITY_POLICY)
+        );
+        // On the machine itself it is found as before.
+        assert_eq!(
+            check(url, "localhost:8080", Some("http://localhost:8080")),
+            Ok(SECURITY_POLICY)
+        );
+
+        for origin in ["http://chat.example.org", "https://evil.example", "null"] {
+            assert!(check(url, "chat.example.org", Some(origin)).is_err(), "{origin}");
+        }
+        for host in [
+            "evil.example",
+            "chat.example.org:8080",
+            "chat.example.org.evil.example",
+        ] {
+            assert!(check(url, host, None).is_err(), "{host}");
+        }
+        let refusal =
+            check(url, "127.0.0.1:8080", Some(url)).expect_err("the page would not know that there is TLS");
+        assert!(refusal.contains("header Host"), "{refusal}");
     }
 }
