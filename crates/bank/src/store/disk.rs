@@ -53,7 +53,7 @@ impl Directory {
     ///
     /// The system's; [`io::ErrorKind::WouldBlock`] when another process has the lock.
     pub(crate) fn lock(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
+        proto::make_private_directory(path)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

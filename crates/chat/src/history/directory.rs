@@ -1,7 +1,7 @@
 //! The data directory: created if need be, and claimed by one server at a time.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::Path,
 };
@@ -26,7 +26,7 @@ pub(super) fn claim(dir: &Path) -> Result<Claim, OpenError> {
             source,
         },
     };
-    fs::create_dir_all(dir).map_err(explain)?;
+    proto::make_private_directory(dir).map_err(explain)?;
     let mut lock = OpenOptions::new()
         .read(true)
         .write(true)

@@ -59,7 +59,7 @@ impl Incarnation {
             path: directory.to_owned(),
             error,
         };
-        std::fs::create_dir_all(directory).map_err(failed)?;
+        proto::make_private_directory(directory).map_err(failed)?;
         let mut lock = OpenOptions::new();
         lock.write(true).create(true).truncate(false);
         let lock = lock.open(directory.join("lock")).map_err(failed)?;
