@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::error::{WireError, codes};
 use crate::fields::{IdField, StampField, Text};
+use crate::frame::FrameError;
 use crate::limits::DEPTH_MAX;
 use crate::unreadable;
 
@@ -46,6 +47,13 @@ impl Refusal {
             framing: false,
             error,
         }
+    }
+}
+
+/// A line that could not be cut.
+impl From<FrameError> for Refusal {
+    fn from(error: FrameError) -> Self {
+        Self::framing(error.into())
     }
 }
 

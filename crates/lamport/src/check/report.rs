@@ -1,11 +1,12 @@
 //! What a check has to say about a run that breaks no rule.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::Rule;
 use crate::trace::{Kind, Service};
 
-/// What was found in a run that breaks no rule.
+/// What was found in a run that breaks no rule. Shown, it is what `lamport check` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// Events checked.
@@ -42,5 +43,35 @@ impl Report {
 
     pub(super) fn unproved(&mut self, what: &'static str) {
         *self.unproved.entry(what).or_default() += 1;
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            events, processes, ..
+        } = self;
+        writeln!(f, "ok: {events} events of {processes} processes break no rule")?;
+        for rule in Rule::ALL.iter().filter(|rule| self.tested(**rule) > 0) {
+            writeln!(f, "{:>7} {}", self.tested(*rule), rule.says())?;
+        }
+        let unfinished = self.unfinished as u64;
+        let unproved = self.unproved.iter().map(|(what, count)| (*count, *what));
+        let unproved: Vec<_> = unproved
+            .chain([
+                (self.dropped, "events that the recorder dropped"),
+                (
+                    unfinished,
+                    "traces that do not end with `closed`: killed, or running still",
+                ),
+            ])
+            .filter(|(count, _)| *count > 0)
+            .collect();
+        if !unproved.is_empty() {
+            writeln!(f, "unproved, for want of events:")?;
+        }
+        unproved
+            .iter()
+            .try_for_each(|(count, what)| writeln!(f, "{count:>7} {what}"))
     }
 }

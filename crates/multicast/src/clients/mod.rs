@@ -214,12 +214,7 @@ impl Clients {
     ) -> bool {
         let parsed = match line {
             Ok(line) => proto::parse::<Request<'_>>(line),
-            Err(error) => Err(Refusal {
-                id: None,
-                lamport: None,
-                framing: true,
-                error: WireError::from(error),
-            }),
+            Err(error) => Err(Refusal::from(error)),
         };
         let request = match parsed {
             Ok(Some(request)) => request,

@@ -1,6 +1,7 @@
 //! The sending end of a member.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -72,6 +73,12 @@ impl Handle {
     #[must_use]
     pub fn id(&self) -> &ProcessId {
         &self.id
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.id).finish()
     }
 }
 

@@ -35,6 +35,7 @@ mod failure;
 mod handle;
 mod settings;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -261,6 +262,16 @@ impl Group {
         for dial in std::mem::take(&mut self.dials) {
             let _ = tokio::time::timeout(Duration::from_secs(2), dial).await;
         }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("id", &self.handle.id)
+            .field("address", &self.address)
+            .field("incarnation", &self.links.incarnation)
+            .finish_non_exhaustive()
     }
 }
 

@@ -93,12 +93,7 @@ impl Session {
         for line in batch.lines() {
             let request = match line {
                 Ok(line) => proto::parse::<Request<'_>>(line),
-                Err(error) => Err(Refusal {
-                    id: None,
-                    lamport: None,
-                    framing: true,
-                    error: error.into(),
-                }),
+                Err(error) => Err(Refusal::from(error)),
             };
             match request {
                 Ok(None) => {}

@@ -17,43 +17,12 @@ pub(crate) fn run(arguments: &args::Check) -> anyhow::Result<bool> {
     progress.finish_and_clear();
     let (passed, text) = match verdict? {
         Ok(report) if arguments.json => (true, json_report(&report)),
-        Ok(report) => (true, passed(&report)),
+        Ok(report) => (true, report.to_string()),
         Err(violation) if arguments.json => (false, json_violation(&violation, &merge)),
         Err(violation) => (false, broken(&violation, &merge, files)),
     };
     input::output(None, &text)?;
     Ok(passed)
-}
-
-fn passed(report: &Report) -> String {
-    let mut text = format!(
-        "ok: {} events of {} processes break no rule\n",
-        report.events, report.processes
-    );
-    for rule in Rule::ALL.iter().filter(|rule| report.tested(**rule) > 0) {
-        let _ = writeln!(text, "{:>7} {}", report.tested(*rule), rule.says());
-    }
-    let mut unproved = report
-        .unproved
-        .iter()
-        .map(|(what, count)| (*count, *what))
-        .collect::<Vec<_>>();
-    if report.dropped > 0 {
-        unproved.push((report.dropped, "events that the recorder dropped"));
-    }
-    if report.unfinished > 0 {
-        unproved.push((
-            report.unfinished as u64,
-            "traces that do not end with `closed`: killed, or running still",
-        ));
-    }
-    if !unproved.is_empty() {
-        text.push_str("unproved, for want of events:\n");
-    }
-    for (count, what) in unproved {
-        let _ = writeln!(text, "{count:>7} {what}");
-    }
-    text
 }
 
 fn broken(violation: &Violation, merge: &Merge<'_>, files: &[PathBuf]) -> String {
