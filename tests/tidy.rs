@@ -54,10 +54,11 @@ const IMPURE: [&str; 8] = [
 
 const SERVICES: [&str; 3] = ["chat", "bank", "multicast"];
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "docs/lesson.md",
     "docs/operating.md",
     "docs/protocol.md",
 ];
@@ -217,6 +218,29 @@ fn the_documented_codes_are_the_codes_of_the_source() {
         gone.is_empty(),
         "docs/protocol.md lists codes that the source does not have: {gone:?}"
     );
+}
+
+#[test]
+fn the_documented_metrics_are_the_metrics_of_the_source() {
+    const BEGIN: [&str; 4] = ["chat_", "bank_", "multicast_", "connections_"];
+    let is_metric = |word: &&str| {
+        let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        plain && (BEGIN.iter().any(|begin| word.starts_with(begin)) || word.ends_with("_total"))
+    };
+    let mut in_source = BTreeSet::new();
+    for package in ["proto", "chat", "bank", "multicast"] {
+        for file in rust_files(&format!("crates/{package}/src")) {
+            let code = code_of(&file);
+            if code.contains("metrics::counter!") || code.contains("metrics::gauge!") {
+                let texts = code.split('"').skip(1).step_by(2);
+                in_source.extend(texts.filter(is_metric).map(str::to_owned));
+            }
+        }
+    }
+    let document = read("docs/operating.md");
+    let words = document.split('`').skip(1).step_by(2);
+    let documented: BTreeSet<_> = words.filter(is_metric).map(str::to_owned).collect();
+    assert_eq!(documented, in_source, "docs/operating.md, and the source");
 }
 
 /// The first cells of the rows of every table whose first column is headed `code`.
