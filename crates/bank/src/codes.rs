@@ -51,6 +51,10 @@ pub(crate) fn of_refusal(refusal: Refusal) -> WireError {
     let code = match refusal {
         Refusal::UnknownAccount(_) => UNKNOWN_ACCOUNT,
         Refusal::SameAccount(_) => SAME_ACCOUNT,
+        Refusal::PinChanged => {
+            return WireError::new(LOGIN_FAILED, refusal.to_string())
+                .with_hint("give the new PIN as the old one");
+        }
         Refusal::InsufficientFunds { .. } => INSUFFICIENT_FUNDS,
         Refusal::Overflow => OVERFLOW,
         // These two are told by the commands that open and close accounts; no request brings them about.

@@ -370,6 +370,35 @@ async fn a_pin_can_be_changed() {
 }
 
 #[tokio::test]
+async fn of_two_changes_that_prove_the_same_pin_one_is_made() {
+    let place = tempfile::tempdir().unwrap();
+    let running = start(settings(place.path())).await;
+    let mut wires = [
+        Wire::log_in(running.address, "1111111111").await,
+        Wire::log_in(running.address, "1111111111").await,
+    ];
+    let mut pin = "1234".to_owned();
+    for round in 0..4 {
+        let new = |wire: usize| format!("{:04}", 2 * round + wire);
+        for (n, wire) in wires.iter_mut().enumerate() {
+            let change = json!({"id": 1, "op": "change_pin", "old": pin, "new": new(n)});
+            wire.send(&change.to_string()).await;
+        }
+        let (first, second) = (wires[0].receive().await, wires[1].receive().await);
+        let (made, refused) = if first.get("ok").is_some() {
+            (0, second)
+        } else {
+            (1, first)
+        };
+        assert_eq!(refused["error"]["code"], "login_failed", "{refused}");
+        pin = new(made);
+        let login = json!({"id": 1, "op": "login", "account": "1111111111", "pin": pin});
+        assert_eq!(wires[1 - made].ask(login).await["ok"]["holder"], "Antonio");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn strangers_send_short_lines_and_pipelined_replies_come_in_order() {
     let place = tempfile::tempdir().unwrap();
     let running = start(settings(place.path())).await;

@@ -177,8 +177,8 @@ impl Bank {
         }
     }
 
-    /// A refusal that was just returned, to be told once the balances that it rests on are durable: otherwise somebody
-    /// could be refused because of a withdrawal that a crash then undoes.
+    /// A refusal that was just returned, to be told once what it rests on is durable: otherwise somebody could be refused
+    /// because of a withdrawal that a crash then undoes.
     ///
     /// # Errors
     ///
@@ -187,9 +187,10 @@ impl Bank {
         let book = self.shared.book();
         book.must_serve()?;
         let commit = match refusal {
-            Refusal::InsufficientFunds { .. } | Refusal::Overflow | Refusal::NotEmpty { .. } => {
-                book.commit_of(book.ledger.last_entry())
-            }
+            Refusal::InsufficientFunds { .. }
+            | Refusal::Overflow
+            | Refusal::PinChanged
+            | Refusal::NotEmpty { .. } => book.commit_of(book.ledger.last_entry()),
             Refusal::UnknownAccount(_) | Refusal::AccountExists(_) | Refusal::SameAccount(_) => None,
         };
         Ok(Promise {
@@ -313,7 +314,7 @@ impl Bank {
         match *operation {
             Operation::Open { account, .. } => Err(Refusal::UnknownAccount(account)),
             Operation::Close(account)
-            | Operation::ChangePin(account, _)
+            | Operation::ChangePin { account, .. }
             | Operation::Deposit(account, _)
             | Operation::Withdraw(account, _) => Ok([slot(account)?, None]),
             Operation::Transfer { from, to, .. } if from == to => Err(Refusal::SameAccount(from)),

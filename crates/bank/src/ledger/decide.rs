@@ -41,12 +41,17 @@ impl Ledger {
                 }
                 (EntryKind::Closed, cash, credit, None)
             }
-            Operation::ChangePin(account, ref pin) => (
-                EntryKind::PinChanged { pin: pin.clone() },
-                cash,
-                open(account)?,
-                None,
-            ),
+            Operation::ChangePin {
+                account,
+                ref former,
+                ref pin,
+            } => {
+                if self.open_account(account)?.pin != *former {
+                    return Err(Refusal::PinChanged);
+                }
+                let kind = EntryKind::PinChanged { pin: pin.clone() };
+                (kind, cash, open(account)?, None)
+            }
             Operation::Deposit(account, amount) => (EntryKind::Deposit, cash, open(account)?, Some(amount)),
             Operation::Withdraw(account, amount) => {
                 (EntryKind::Withdrawal, open(account)?, cash, Some(amount))

@@ -72,8 +72,15 @@ pub enum Operation {
     },
     /// Close an account that holds nothing.
     Close(AccountId),
-    /// Give an account a new PIN.
-    ChangePin(AccountId, PinHash),
+    /// Give an account a new PIN, if it still has the one that whoever asks has proved to know.
+    ChangePin {
+        /// The account.
+        account: AccountId,
+        /// Its PIN when that was proved, hashed.
+        former: PinHash,
+        /// Its new PIN, hashed.
+        pin: PinHash,
+    },
     /// Pay cash into an account.
     Deposit(AccountId, Amount),
     /// Take cash out of an account.
@@ -96,7 +103,7 @@ impl Operation {
         match *self {
             Self::Deposit(account, _) | Self::Withdraw(account, _) => Some(account),
             Self::Transfer { from, .. } => Some(from),
-            Self::Open { .. } | Self::Close(_) | Self::ChangePin(..) => None,
+            Self::Open { .. } | Self::Close(_) | Self::ChangePin { .. } => None,
         }
     }
 }
@@ -143,6 +150,9 @@ pub enum Refusal {
     /// A balance would be larger than can be held.
     #[error("a balance would pass what an account can hold")]
     Overflow,
+    /// The account has got another PIN since the one that was proved.
+    #[error("the PIN was changed meanwhile")]
+    PinChanged,
     /// An account that holds money cannot be closed.
     #[error("the account still holds {holds}")]
     NotEmpty {

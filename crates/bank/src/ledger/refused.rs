@@ -28,6 +28,7 @@ impl Ledger {
             Refusal::UnknownAccount(_)
             | Refusal::AccountExists(_)
             | Refusal::SameAccount(_)
+            | Refusal::PinChanged
             | Refusal::NotEmpty { .. } => return None,
         };
         let entry = Entry {
@@ -125,7 +126,7 @@ fn asked_for(operation: &Operation) -> Option<(Asked, AccountId, AccountId, Amou
         Operation::Deposit(account, amount) => Some((Asked::Deposit, AccountId::CASH, account, amount)),
         Operation::Withdraw(account, amount) => Some((Asked::Withdrawal, account, AccountId::CASH, amount)),
         Operation::Transfer { from, to, amount } => Some((Asked::Transfer, from, to, amount)),
-        Operation::Open { .. } | Operation::Close(_) | Operation::ChangePin(..) => None,
+        Operation::Open { .. } | Operation::Close(_) | Operation::ChangePin { .. } => None,
     }
 }
 

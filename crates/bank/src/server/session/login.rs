@@ -8,7 +8,8 @@ use proto::net::Closed;
 use super::answer::{Body, of_execute};
 use super::{Received, Session};
 use crate::account::AccountId;
-use crate::codes::{INVALID_PIN, unavailable};
+use crate::codes::{INVALID_PIN, of_refusal, unavailable};
+use crate::engine::ExecuteError;
 use crate::ledger::{Operation, Outcome, Slot};
 use crate::limits::STRANGER_LINE_BYTES_MAX;
 use crate::pin::Pin;
@@ -70,14 +71,21 @@ impl Session {
             let kept = shared.bank.account(slot).pin;
             shared
                 .pins
-                .check(&account.to_string(), address, old, Some(kept))
+                .check(&account.to_string(), address, old, Some(kept.clone()))
                 .await?;
-            let operation = Operation::ChangePin(account, shared.pins.hash(new).await?);
-            let promise = shared
-                .bank
-                .execute(turn, &operation, None, received.moment)
-                .await
-                .map_err(of_execute)?;
+            // Another change may be decided while this one waits to be hashed; then the old PIN is no longer right.
+            let operation = Operation::ChangePin {
+                account,
+                former: kept,
+                pin: shared.pins.hash(new).await?,
+            };
+            let promise = match shared.bank.execute(turn, &operation, None, received.moment).await {
+                Err(ExecuteError::Refused(refusal)) => {
+                    let refused = async { shared.bank.refused(refusal)?.durable().await };
+                    return Err(refused.await.map_or_else(|_| unavailable(), of_refusal));
+                }
+                decided => decided.map_err(of_execute)?,
+            };
             match promise.durable().await {
                 Ok(Outcome::Done(entry)) => Ok(Body::PinChanged { entry: entry.number }),
                 Ok(Outcome::Refused(_) | Outcome::Seen(_)) | Err(_) => Err(unavailable()),
