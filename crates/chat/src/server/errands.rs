@@ -57,6 +57,7 @@ pub(super) async fn run(session: &mut Session, shared: &Shared, errand: Errand<'
             before,
             limit,
         } => {
+            session.connection.relieve().await?;
             let window = match (after, before) {
                 (Some(after), _) => Window::After(after),
                 (None, Some(before)) => Window::Before(before),

@@ -175,6 +175,17 @@ impl Connection {
         .await
     }
 
+    /// Writes until the outbox is not above its soft mark any more. Before an answer that may be large: otherwise one batch of short
+    /// requests could have any amount of answers queued that nobody reads.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when the connection is over before that.
+    pub async fn relieve(&mut self) -> Result<(), Closed> {
+        let outbox = self.outbox().clone();
+        self.write_while(outbox.relieved()).await
+    }
+
     /// Writes until everything queued is written.
     ///
     /// # Errors

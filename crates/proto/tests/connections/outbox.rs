@@ -60,3 +60,30 @@ async fn claimed_lines_go_first_then_added_ones_then_the_rest() {
     peer.read_to_string(&mut lines).await.unwrap();
     assert_eq!(lines, "reply\nreplay\nlive\n");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_relieved_when_its_peer_has_read_enough() {
+    let (mut listener, connector) = Listener::memory();
+    let mut peer = connector.connect().await.unwrap();
+    let (stream, address) = listener.accept().await.unwrap();
+    let mut connection = Connection::new(stream, address, "c".into(), Arc::default(), &Shutdown::new());
+    connection.relieve().await.unwrap();
+    let soft = OutboxLimits::default().soft_bytes;
+    connection.queue(vec![b'\n'; 2 * soft].into());
+    let mut bytes = vec![0; soft - 1];
+    let outbox = connection.outbox().clone();
+    {
+        let mut relieved = std::pin::pin!(connection.relieve());
+        tokio::select! {
+            biased;
+            _ = &mut relieved => panic!("nothing was read"),
+            read = peer.read_exact(&mut bytes[..1]) => assert_eq!(read.unwrap(), 1),
+        }
+        let (relieved, read) = tokio::join!(relieved, peer.read_exact(&mut bytes));
+        assert_eq!((relieved.unwrap(), read.unwrap()), ((), soft - 1));
+    }
+    assert!(outbox.queued_bytes() <= soft);
+    // Who reads nothing is not waited for.
+    connection.queue(vec![b'\n'; 2 * soft].into());
+    assert_eq!(connection.relieve().await, Err(Closed::Slow));
+}

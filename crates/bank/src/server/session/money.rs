@@ -138,6 +138,7 @@ impl Session {
         limit: usize,
     ) -> Result<Body, Closed> {
         self.settle().await?;
+        self.connection.relieve().await?;
         let shared = Arc::clone(&self.shared);
         let read = self
             .connection
