@@ -17,8 +17,13 @@
 //! - what lies between, a private message for example, or one whose replay has a hole after a crash of the server, can
 //!   be neither confirmed nor repeated safely. It is handed back as [`Output::Unsure`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod messages;
+mod room;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::messages::Messages;
+use self::room::{Room, Seen};
 use super::wire::{Event, What};
 
 /// A message, by the order in which it was posted.
@@ -78,51 +83,10 @@ pub enum Output {
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Session {
-    window: usize,
     mine: BTreeSet<String>,
     rooms: BTreeMap<String, Room>,
-    posted: VecDeque<Posted>,
-    next_ticket: u64,
+    messages: Messages,
     online: bool,
-    paused: bool,
-}
-
-#[derive(Debug)]
-struct Posted {
-    ticket: Ticket,
-    message: Message,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    InFlight,
-    /// Sent on a connection that was lost before the answer.
-    Doubtful,
-    /// The replay holds it, under this number.
-    Found(u64),
-}
-
-/// Invariant: every event up to `cursor` was seen, or reported as missed.
-#[derive(Debug, Default)]
-struct Room {
-    cursor: u64,
-    replay: Replay,
-    /// Our own lines in the replay are ours up to where we are seen leaving.
-    still_ours: bool,
-    /// The replay has a hole, or is of another room by the same name.
-    has_hole: bool,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Replay {
-    #[default]
-    None,
-    /// The connection was lost and the room is not entered again yet.
-    Awaited,
-    /// Entered again with this number; the replay goes up to the one before.
-    Until(u64),
 }
 
 impl Session {
@@ -132,36 +96,29 @@ impl Session {
     #[must_use]
     pub fn new(window: usize) -> Self {
         Self {
-            window: window.max(1),
             mine: BTreeSet::new(),
             rooms: BTreeMap::new(),
-            posted: VecDeque::new(),
-            next_ticket: 1,
+            messages: Messages::new(window),
             online: false,
-            paused: false,
         }
     }
 
     /// The rooms to enter after a (re)connect, each with the last number seen there.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.rooms.iter().map(|(name, room)| (&**name, room.cursor))
+        self.rooms
+            .iter()
+            .map(|(name, room)| (&**name, room.seen_through()))
     }
 
     /// Messages posted and not settled yet.
     #[must_use]
     pub fn unsettled(&self) -> usize {
-        self.posted.len()
+        self.messages.unsettled()
     }
 
     /// Takes a message in; it is sent as soon as that is safe.
     pub fn post(&mut self, message: Message, outputs: &mut Vec<Output>) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.posted.push_back(Posted {
-            ticket,
-            message,
-            state: State::Waiting,
-        });
+        let ticket = self.messages.post(message);
         self.pump(outputs);
         ticket
     }
@@ -175,37 +132,15 @@ impl Session {
     /// The connection is over; everything that it brought has been told before.
     pub fn lost(&mut self) {
         self.online = false;
-        for posted in &mut self.posted {
-            if posted.state == State::InFlight {
-                posted.state = State::Doubtful;
-            }
-        }
-        for room in self.rooms.values_mut() {
-            room.replay = Replay::Awaited;
-            room.still_ours = true;
-            room.has_hole = false;
-        }
+        self.messages.lost();
+        self.rooms.values_mut().for_each(Room::lost);
     }
 
     /// A room is entered, again or for the first time: our own `entered` has the number `seq`.
     pub fn entered(&mut self, name: &str, seq: u64, outputs: &mut Vec<Output>) {
         match self.rooms.get_mut(name) {
-            None => {
-                let room = Room {
-                    cursor: seq,
-                    ..Room::default()
-                };
-                self.rooms.insert(name.to_owned(), room);
-            }
-            Some(room) => {
-                if seq <= room.cursor {
-                    // The server has forgotten the room, and everything in it is news.
-                    room.cursor = 0;
-                    room.has_hole = true;
-                }
-                room.replay = Replay::Until(seq);
-                room.end_replay();
-            }
+            None => drop(self.rooms.insert(name.to_owned(), Room::entered(seq))),
+            Some(room) => room.entered_again(seq),
         }
         self.settle(outputs);
     }
@@ -224,22 +159,13 @@ impl Session {
     /// Something of our own has the number `seq` in a room: we do not receive it as an event.
     pub fn own(&mut self, name: &str, seq: u64) {
         if let Some(room) = self.rooms.get_mut(name) {
-            room.cursor = room.cursor.max(seq);
+            room.own(seq);
         }
     }
 
     /// The answer to the oldest message on its way.
     pub fn answered(&mut self, answer: Answer, outputs: &mut Vec<Output>) -> Option<(Ticket, Message)> {
-        let index = self
-            .posted
-            .iter()
-            .position(|posted| posted.state == State::InFlight)?;
-        if answer == Answer::Later {
-            self.posted[index].state = State::Waiting;
-            self.paused = true;
-            return None;
-        }
-        let Posted { ticket, message, .. } = self.posted.remove(index)?;
+        let (ticket, message) = self.messages.answered(answer)?;
         if let Answer::Done(seq) = answer {
             if let (Message::Say { room, .. }, Some(seq)) = (&message, seq) {
                 self.own(room, seq);
@@ -253,12 +179,12 @@ impl Session {
     /// Whether the server asked us to wait; [`resume`](Self::resume) ends that.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.messages.is_paused()
     }
 
     /// The pause is over.
     pub fn resume(&mut self, outputs: &mut Vec<Output>) {
-        self.paused = false;
+        self.messages.resume();
         self.pump(outputs);
     }
 
@@ -268,9 +194,7 @@ impl Session {
             Event::Told { .. } | Event::Error(_) => outputs.push(Output::Show(event)),
             Event::Lagged { room, missed } => {
                 if let Some(known) = self.rooms.get_mut(&room) {
-                    known.cursor += missed;
-                    known.has_hole = true;
-                    known.end_replay();
+                    known.lagged(missed);
                 }
                 outputs.push(Output::Missed { room, missed });
             }
@@ -285,31 +209,28 @@ impl Session {
                     outputs.push(Output::Show(event));
                     return;
                 };
-                if seq <= known.cursor {
+                let Some(Seen { missed, is_replayed }) = known.see(seq) else {
                     return;
-                }
-                let missed = seq - known.cursor - 1;
+                };
                 if missed > 0 {
-                    known.has_hole = true;
                     outputs.push(Output::Missed {
                         room: room.clone(),
                         missed,
                     });
                 }
-                known.cursor = seq;
-                let is_old = known.replay != Replay::None;
-                let is_ours = is_old && self.mine.contains(name);
+                let is_ours = is_replayed && self.mine.contains(name);
                 let known_already = match what {
                     What::Said(text) => {
-                        is_ours && known.still_ours && find(&mut self.posted, room, text, seq)
+                        is_ours && known.is_still_ours() && self.messages.find(room, text, seq)
                     }
                     What::Left(_) => {
-                        known.still_ours &= !is_ours;
+                        if is_ours {
+                            known.left();
+                        }
                         is_ours
                     }
                     What::Entered | What::Renamed(_) => is_ours,
                 };
-                known.end_replay();
                 if !known_already {
                     outputs.push(Output::Show(event));
                 }
@@ -320,90 +241,23 @@ impl Session {
 
     /// Once every room is up to date, decides about the doubtful messages; see the [module](self).
     fn settle(&mut self, outputs: &mut Vec<Output>) {
-        if !self.online || self.rooms.values().any(|room| room.replay != Replay::None) {
-            return;
+        if self.is_up_to_date() {
+            let is_whole = |room: &str| self.rooms.get(room).is_some_and(Room::is_whole);
+            self.messages.settle(is_whole, outputs);
+            self.messages.pump(outputs);
         }
-        if !self
-            .posted
-            .iter()
-            .any(|posted| matches!(posted.state, State::Doubtful | State::Found(_)))
-        {
-            return self.pump(outputs);
-        }
-        let handled = self
-            .posted
-            .iter()
-            .rposition(|posted| matches!(posted.state, State::Found(_)))
-            .map_or(0, |last| last + 1);
-        let unhandled = (handled..self.posted.len()).find(|&index| {
-            let Posted { message, state, .. } = &self.posted[index];
-            let whole = |room| self.rooms.get(room).is_some_and(|room| !room.has_hole);
-            *state == State::Waiting || matches!(message, Message::Say { room, .. } if whole(room))
-        });
-        let unhandled = unhandled.unwrap_or(self.posted.len());
-        for index in 0..unhandled {
-            let Posted {
-                ticket,
-                message,
-                state,
-            } = self.posted.pop_front().expect("there are that many");
-            outputs.push(match state {
-                State::Found(seq) => Output::Acknowledged(ticket, Some(seq)),
-                _ if index < handled => Output::Acknowledged(ticket, None),
-                _ => Output::Unsure(ticket, message),
-            });
-        }
-        for posted in self
-            .posted
-            .iter_mut()
-            .filter(|posted| posted.state == State::Doubtful)
-        {
-            posted.state = State::Waiting;
-        }
-        self.pump(outputs);
     }
 
     fn pump(&mut self, outputs: &mut Vec<Output>) {
-        let is_replaying = self.rooms.values().any(|room| room.replay != Replay::None);
-        if !self.online || self.paused || is_replaying {
-            return;
-        }
-        let on_their_way = self
-            .posted
-            .iter()
-            .filter(|posted| posted.state == State::InFlight)
-            .count();
-        let free = self.window.saturating_sub(on_their_way);
-        for posted in self
-            .posted
-            .iter_mut()
-            .filter(|posted| posted.state == State::Waiting)
-            .take(free)
-        {
-            posted.state = State::InFlight;
-            outputs.push(Output::Send(posted.ticket, posted.message.clone()));
+        if self.is_up_to_date() {
+            self.messages.pump(outputs);
         }
     }
-}
 
-impl Room {
-    fn end_replay(&mut self) {
-        if let Replay::Until(seq) = self.replay
-            && self.cursor + 1 >= seq
-        {
-            self.cursor = self.cursor.max(seq);
-            self.replay = Replay::None;
-        }
+    /// Connected, and with every replay through.
+    fn is_up_to_date(&self) -> bool {
+        self.online && !self.rooms.values().any(Room::is_replaying)
     }
-}
-
-/// Marks the first doubtful message that is this line, if there is one.
-fn find(posted: &mut VecDeque<Posted>, room: &str, text: &str, seq: u64) -> bool {
-    let found = posted.iter_mut().find(|posted| {
-        posted.state == State::Doubtful
-            && matches!(&posted.message, Message::Say { room: to, text: said } if to == room && said == text)
-    });
-    found.map(|posted| posted.state = State::Found(seq)).is_some()
 }
 
 #[cfg(test)]

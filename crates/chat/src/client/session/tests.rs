@@ -1,5 +1,7 @@
 //! The session against a model of the server, over connections that are lost at any moment.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::*;
