@@ -35,6 +35,7 @@ mod limits;
 mod queue;
 mod reader;
 mod replay;
+mod reservations;
 mod writer;
 
 use std::{sync::Arc, time::Duration};

@@ -21,7 +21,8 @@ use super::{
     database::{self, Database},
     directory::Claim,
     limits::{PENDING_HARD_BYTES, PENDING_SOFT_BYTES, RETRY_INTERVAL, TRANSACTION_BYTES},
-    queue::{Batch, Queue, Reservations},
+    queue::{Batch, Queue},
+    reservations::Reservations,
 };
 
 /// What the hub's side and the writer share. The lock is held for map operations and copies of at most one block,

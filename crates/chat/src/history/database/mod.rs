@@ -17,10 +17,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use lamport::TIME_MAX;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
-use super::{
-    OpenError, Registration,
-    queue::{Batch, Reservations},
-};
+use super::{OpenError, Registration, queue::Batch, reservations::Reservations};
 
 pub(super) use self::{
     blocks::{read_ascending, read_descending},

@@ -4,22 +4,17 @@
 //! stored; until then reads find the events here. With `--memory` nothing is ever taken and this is the whole
 //! history.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    mem,
-    sync::Arc,
-    time::Instant,
-};
+mod room;
 
-use bytes::Bytes;
+use std::{collections::BTreeMap, mem, sync::Arc, time::Instant};
 
 use super::{
     block::Block,
     lease::Lease,
-    limits::{
-        BLOCK_BYTES, BLOCKS_PER_HISTORY, CLOCK_LEASE_MAX, CLOCK_LEASE_MIN, SEQ_LEASE_MAX, SEQ_LEASE_MIN,
-    },
+    limits::{CLOCK_LEASE_MAX, CLOCK_LEASE_MIN},
+    reservations::Reservations,
 };
+use room::Room;
 
 /// Events and reservations on their way to the disk.
 #[derive(Debug)]
@@ -35,60 +30,8 @@ pub(super) struct Queue {
     events_max: u64,
 }
 
-/// How far numbers are to be reserved.
-///
-/// All of it is made durable at once: a room is gone from the disk only together with the number that it leaves behind.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Reservations {
-    pub(super) rooms: BTreeMap<Arc<str>, u64>,
-    pub(super) clock: Option<u64>,
-    /// Rooms to be forgotten. They come before `rooms`: one may have been opened again.
-    pub(super) forgotten: BTreeSet<Arc<str>>,
-    /// No room forgotten so far used a higher number.
-    pub(super) forgotten_through: u64,
-}
-
 /// Blocks of one room that wait to be stored.
 pub(super) type Batch = Vec<(Arc<str>, Vec<Block>)>;
-
-/// Invariant: blocks in `sealed`, then `open`, have ascending numbers; `last` is the newest number ever appended.
-#[derive(Debug)]
-struct Room {
-    sealed: VecDeque<Block>,
-    open: Option<Open>,
-    events: u64,
-    last: u64,
-    lease: Lease,
-    dirty: bool,
-}
-
-/// The block that still grows.
-#[derive(Debug)]
-struct Open {
-    first: u64,
-    last: u64,
-    lines: Vec<u8>,
-}
-
-impl Reservations {
-    pub(super) fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.clock.is_none() && self.forgotten.is_empty()
-    }
-
-    /// Adds what was asked for later; the further mark counts.
-    pub(super) fn extend(&mut self, later: Self) {
-        for room in later.forgotten {
-            self.rooms.remove(&room);
-            self.forgotten.insert(room);
-        }
-        for (room, through) in later.rooms {
-            let mark = self.rooms.entry(room).or_default();
-            *mark = through.max(*mark);
-        }
-        self.clock = self.clock.max(later.clock);
-        self.forgotten_through = self.forgotten_through.max(later.forgotten_through);
-    }
-}
 
 impl Queue {
     /// An empty queue: the clock was used up to `clock`, rooms that were forgotten up to `forgotten_through`, and a room
@@ -314,69 +257,7 @@ impl Queue {
 
     /// All waiting blocks of a room, oldest first.
     pub(super) fn snapshot(&self, name: &str) -> Vec<Block> {
-        let Some(room) = self.rooms.get(name) else {
-            return Vec::new();
-        };
-        let open = room.open.as_ref().map(|open| Block {
-            first: open.first,
-            last: open.last,
-            lines: Bytes::copy_from_slice(&open.lines),
-        });
-        room.sealed.iter().cloned().chain(open).collect()
-    }
-}
-
-impl Room {
-    fn after(last: u64) -> Self {
-        let lease = Lease::after(last, SEQ_LEASE_MIN, SEQ_LEASE_MAX);
-        Self {
-            sealed: VecDeque::new(),
-            open: None,
-            events: 0,
-            last,
-            lease,
-            dirty: false,
-        }
-    }
-
-    fn push(&mut self, first: u64, last: u64, lines: &[u8], events_max: u64) {
-        let block_events_max = (events_max / BLOCKS_PER_HISTORY).max(1);
-        let fits = self.open.as_ref().is_some_and(|open| {
-            open.last + 1 == first
-                && open.lines.len() + lines.len() <= BLOCK_BYTES
-                && last - open.first < block_events_max
-        });
-        if !fits {
-            self.seal();
-        }
-        let open = self.open.get_or_insert_with(|| Open {
-            first,
-            last,
-            lines: Vec::new(),
-        });
-        open.last = last;
-        open.lines.extend_from_slice(lines);
-        self.events += last - first + 1;
-        self.last = last;
-    }
-
-    fn seal(&mut self) {
-        if let Some(Open { first, last, lines }) = self.open.take() {
-            self.sealed.push_back(Block {
-                first,
-                last,
-                lines: lines.into(),
-            });
-        }
-    }
-
-    /// Drops the oldest sealed block and returns its bytes.
-    fn drop_first(&mut self) -> usize {
-        let Some(block) = self.sealed.pop_front() else {
-            return 0;
-        };
-        self.events -= block.events();
-        block.lines.len()
+        self.rooms.get(name).map_or_else(Vec::new, Room::snapshot)
     }
 }
 
