@@ -80,6 +80,7 @@ pub mod facts;
 mod general;
 mod json;
 pub mod limits;
+mod lines;
 mod read_error;
 mod reader;
 mod recorder;

@@ -1,11 +1,12 @@
 //! Reading a trace back, record by record, in bounded memory.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use super::event::Record;
-use super::limits::{AGAIN_MAX, LINE_BYTES_MAX};
+use super::limits::AGAIN_MAX;
+use super::lines::Lines;
 use super::read_error::{ReadError, ReadProblem};
 use super::short::{self, Memory};
 use super::{canonical, general};
@@ -18,10 +19,7 @@ use crate::process;
 /// texts of their own. After an error the next call goes on with the next line.
 #[derive(Debug)]
 pub struct Reader<R> {
-    input: R,
-    line: Vec<u8>,
-    line_number: u64,
-    bytes: u64,
+    lines: Lines<R>,
     memory: Memory,
     /// The number of the event on the line, if it is one that is remembered.
     number: Option<usize>,
@@ -45,10 +43,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads the trace that `input` gives.
     pub fn new(input: R) -> Self {
         Self {
-            input,
-            line: Vec::new(),
-            line_number: 0,
-            bytes: 0,
+            lines: Lines::new(input),
             memory: Memory::default(),
             number: None,
             nth: 0,
@@ -58,7 +53,7 @@ impl<R: BufRead> Reader<R> {
 
     /// The number of the line read last, from 1.
     pub fn line_number(&self) -> u64 {
-        self.line_number
+        self.lines.number()
     }
 
     /// Which of the events on that line was read last, from 0; a line that says that something happened again tells many.
@@ -68,7 +63,7 @@ impl<R: BufRead> Reader<R> {
 
     /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.lines.bytes()
     }
 
     /// The next record, `None` at the end. Blank lines are skipped.
@@ -93,36 +88,17 @@ impl<R: BufRead> Reader<R> {
     /// As [`read`](Reader::read), but a line is looked into only if others are told against it.
     pub fn advance(&mut self) -> Result<bool, ReadError> {
         self.number = None;
-        if self.left > 0 {
+        let next = if self.left > 0 {
             (self.left, self.nth) = (self.left - 1, self.nth + 1);
-            return match self.memory.again() {
-                Ok(number) => {
-                    self.number = Some(number);
-                    Ok(true)
-                }
-                Err(problem) => {
-                    self.left = 0;
-                    Err(unreadable(&mut self.memory, self.line_number, problem))
-                }
-            };
-        }
-        self.nth = 0;
-        loop {
-            self.line_number += 1;
-            let next = match self.next_line() {
-                Ok(false) => {
-                    self.line_number -= 1;
-                    return Ok(false);
-                }
-                Ok(true) if self.line.iter().all(u8::is_ascii_whitespace) => continue,
-                Ok(true) => self.remember(),
-                Err(problem) => Err(problem),
-            };
-            return match next {
-                Ok(()) => Ok(true),
-                Err(problem) => Err(unreadable(&mut self.memory, self.line_number, problem)),
-            };
-        }
+            self.repeat().map(|()| true)
+        } else {
+            self.nth = 0;
+            match self.lines.advance() {
+                Ok(true) => self.remember().map(|()| true),
+                end => end,
+            }
+        };
+        next.map_err(|problem| unreadable(&mut self.memory, self.lines.number(), problem))
     }
 
     /// The record on the line that [`advance`](Reader::advance) went to; it has gone to one.
@@ -133,31 +109,37 @@ impl<R: BufRead> Reader<R> {
     pub fn record(&mut self) -> Result<Record<'_>, ReadError> {
         match self.number {
             Some(number) => Ok(Record::Event(self.memory.event(number).borrowed())),
-            None => {
-                parse(&self.line).map_err(|problem| unreadable(&mut self.memory, self.line_number, problem))
-            }
+            None => parse(self.lines.line())
+                .map_err(|problem| unreadable(&mut self.memory, self.lines.number(), problem)),
         }
     }
 
     /// Keeps the event on the line in mind if others are told by what is new against it.
     fn remember(&mut self) -> Result<(), ReadProblem> {
-        if self.line.first() == Some(&b'[') {
-            self.number = Some(self.memory.take(&self.line)?);
-        } else if let Some(count) = again(&self.line) {
-            let too_often = || ReadProblem::TooOften(String::from_utf8_lossy(&self.line).into_owned());
+        let line = self.lines.line();
+        if line.first() == Some(&b'[') {
+            self.number = Some(self.memory.take(line)?);
+        } else if let Some(count) = again(line) {
+            let too_often = || ReadProblem::TooOften(String::from_utf8_lossy(line).into_owned());
             let count = count.filter(|count| (1..=AGAIN_MAX).contains(count));
             self.left = count.ok_or_else(too_often)? - 1;
-            self.number = Some(self.memory.again().inspect_err(|_| self.left = 0)?);
+            self.repeat()?;
         } else {
             self.memory.interrupt();
-            if let Some(number) = number(&self.line) {
-                let Record::Event(event) = parse(&self.line)? else {
+            if let Some(number) = number(line) {
+                let Record::Event(event) = parse(line)? else {
                     return Ok(());
                 };
                 self.memory.keep(number, event.into_owned())?;
                 self.number = Some(number);
             }
         }
+        Ok(())
+    }
+
+    /// What is on the line happens again.
+    fn repeat(&mut self) -> Result<(), ReadProblem> {
+        self.number = Some(self.memory.again().inspect_err(|_| self.left = 0)?);
         Ok(())
     }
 
@@ -168,44 +150,13 @@ impl<R: BufRead> Reader<R> {
         }
         const KEY: &[u8] = b"\",\"lamport\":";
         // In our own lines the time stands right after the process.
-        let head = &self.line[..self
-            .line
-            .len()
-            .min(KEY.len() + 16 + process::PROCESS_ID_BYTES_MAX * 6)];
+        let line = self.lines.line();
+        let head = &line[..line.len().min(KEY.len() + 16 + process::PROCESS_ID_BYTES_MAX * 6)];
         let start = memchr::memmem::find(head, KEY)? + KEY.len();
-        let digits = self.line[start..].iter().take_while(|byte| byte.is_ascii_digit());
+        let digits = line[start..].iter().take_while(|byte| byte.is_ascii_digit());
         digits.copied().try_fold(0u64, |time, digit| {
             time.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
         })
-    }
-
-    /// Reads a line without its newline into `self.line`; false at the end.
-    fn next_line(&mut self) -> Result<bool, ReadProblem> {
-        self.line.clear();
-        let bound = LINE_BYTES_MAX as u64 + 1;
-        let count = self
-            .input
-            .by_ref()
-            .take(bound)
-            .read_until(b'\n', &mut self.line)?;
-        self.bytes += count as u64;
-        if count == 0 {
-            return Ok(false);
-        }
-        if self.line.last() == Some(&b'\n') {
-            self.line.pop();
-            return Ok(true);
-        }
-        if count as u64 == bound {
-            self.bytes += self.input.skip_until(b'\n')? as u64;
-            return Err(ReadProblem::TooLong);
-        }
-        // The last line of a file that somebody edited may well lack its newline; half an object may not.
-        let whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&self.line).is_ok();
-        if self.line.iter().all(u8::is_ascii_whitespace) || whole() {
-            return Ok(true);
-        }
-        Err(ReadProblem::CutOff)
     }
 }
 
@@ -255,6 +206,7 @@ fn parse(line: &[u8]) -> Result<Record<'_>, ReadProblem> {
 mod tests {
     use super::*;
     use crate::trace::facts::{ROOM, SEQ, fact};
+    use crate::trace::limits::LINE_BYTES_MAX;
     use crate::trace::{Kind, Service, Summary, TraceEvent};
     use std::borrow::Cow;
 
