@@ -219,3 +219,26 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     }
     one.iter().zip(other).all(|(one, other)| one == other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of every length that is compared another way, and at every place.
+    #[test]
+    fn texts_are_the_same_only_if_no_byte_differs() {
+        for length in 0..40 {
+            let text: String = ('!'..).take(length).collect();
+            assert!(same(&text, &text.clone()), "{text}");
+            assert!(
+                !same(&text, &format!("{text}!")) && !same(&format!("{text}!"), &text),
+                "{text}"
+            );
+            for place in 0..length {
+                let mut other = text.clone();
+                other.replace_range(place..=place, "~");
+                assert!(!same(&text, &other), "{text} and {other}");
+            }
+        }
+    }
+}

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::line::same;
 use super::tests::{context, read};
 use super::{Numbers, Shortener};
 use crate::trace::facts::fact;
@@ -203,23 +202,4 @@ fn what_is_written_is_read_and_much_of_it_is_short() {
         4 * short.get() > all.get() && 100 * again.get() > all.get(),
         "{told}"
     );
-}
-
-proptest! {
-    #[test]
-    fn texts_are_the_same_exactly_if_they_are_equal(
-        one in "[abé]{0,40}",
-        other in "[abé]{0,3}",
-        place in any::<prop::sample::Index>(),
-    ) {
-        let mut changed = one.clone().into_bytes();
-        if !changed.is_empty() {
-            let place = place.index(changed.len());
-            changed[place] ^= 1;
-        }
-        let changed = String::from_utf8_lossy(&changed).into_owned();
-        for other in [&one.clone(), &other, &changed, &format!("{one}a")] {
-            prop_assert_eq!(same(&one, other), one == *other, "{:?} and {:?}", one, other);
-        }
-    }
 }
