@@ -47,7 +47,7 @@ impl Delivery {
     /// What it says.
     #[must_use]
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.data).unwrap_or_default()
+        text(&self.data)
     }
 
     /// Its name: `P1/2/17`.
@@ -59,6 +59,11 @@ impl Delivery {
             sequence: self.sequence,
         }
     }
+}
+
+/// What the data of a message say.
+pub(crate) fn text(data: &[u8]) -> &str {
+    std::str::from_utf8(data).unwrap_or_default()
 }
 
 /// What a member tells its application.

@@ -44,6 +44,7 @@ use std::time::Duration;
 use proto::net::{Identity, Listener, MemoryConnector, Shutdown, serve};
 use tokio::task::JoinHandle;
 
+pub(crate) use self::event::text;
 pub use self::event::{Delivery, Event, Sent};
 pub use self::failure::Failure;
 pub use self::handle::{Handle, SendError};

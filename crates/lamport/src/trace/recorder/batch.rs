@@ -56,6 +56,32 @@ impl BatchTracer {
         }
     }
 
+    /// Records an event that changes the last one just as that changed the one before it: its time, the count at the end of its
+    /// message and each fact; `labelled` says whether it has a label. It need not be put together then. False if it is to be
+    /// told by [`record`](Self::record) all the same.
+    ///
+    /// ```
+    /// # use lamport::{ProcessId, trace::{Event, Service, Tracer}};
+    /// # let tracer = Tracer::to_writer(std::io::sink(), ProcessId::new("P1")?, Service::Other)?;
+    /// let mut batched = tracer.batched();
+    /// for time in 1..=1000 {
+    ///     // After two the second is known to have changed the first by one.
+    ///     if time < 3 || !batched.again(false) {
+    ///         batched.record(time, &Event::local("", &[]));
+    ///     }
+    /// }
+    /// batched.end_batch();
+    /// assert_eq!(tracer.close()?.written, 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn again(&mut self, labelled: bool) -> bool {
+        let Some(batch) = &mut self.batch else { return true };
+        let again = batch.shortener.again(labelled);
+        batch.events.written += u64::from(again);
+        again
+    }
+
     /// Gives the trace what gathered since the last time. Never waits for the disk.
     #[inline]
     pub fn end_batch(&mut self) {

@@ -150,6 +150,16 @@ impl Counter {
         Self { count, by: 0 }
     }
 
+    /// Whether it did not change last.
+    pub(super) const fn stands(self) -> bool {
+        self.by == 0
+    }
+
+    /// Changes it so many times by as much as last.
+    pub(super) const fn repeat(&mut self, times: u32) {
+        self.count = self.count.wrapping_add_signed(self.by.wrapping_mul(times as i64));
+    }
+
     /// Whether it changes to that by as much as last.
     pub(super) fn goes_on_to(self, count: u64) -> bool {
         self.count.checked_add_signed(self.by) == Some(count)
@@ -175,6 +185,11 @@ impl Identity {
     pub(super) fn goes_on_to(&self, message: Message<'_>, time: u64) -> bool {
         let (text, count) = parts(message, time);
         self.counter.goes_on_to(count) && same(&self.text, text)
+    }
+
+    /// Counts on so many times by as much as last.
+    pub(super) const fn repeat(&mut self, times: u32) {
+        self.counter.repeat(times);
     }
 
     /// Makes it that of the message, which it goes on to.

@@ -91,17 +91,18 @@ fn told() -> impl Strategy<Value = Told> {
 }
 
 impl Told {
-    /// All that happens.
-    fn events(&self) -> impl Iterator<Item = Self> {
+    /// All that happens, each time with whether it is sure to change the last event as that changed the one before.
+    fn events(&self) -> impl Iterator<Item = (Self, bool)> {
         let next = |told: &Self| {
             let mut told = told.clone();
-            told.count = told.count.wrapping_add_signed(told.step);
+            told.count = told.count.checked_add_signed(told.step)?;
             for (integer, _) in &mut told.values {
-                *integer = integer.wrapping_add(told.step);
+                *integer = integer.checked_add(told.step)?;
             }
             Some(told)
         };
-        std::iter::successors(Some(self.clone()), next).take(1 + self.again as usize)
+        let all = std::iter::successors(Some(self.clone()), next).take(1 + self.again as usize);
+        all.enumerate().map(|(nth, told)| (told, nth > 1))
     }
 
     fn facts<'a>(&'a self, shape: &'a Shape) -> Vec<Fact<'a>> {
@@ -148,10 +149,14 @@ impl Told {
 }
 
 /// Writes the events as an owner of its own does, in runs, or one by one as others do.
-fn write(shapes: &[Shape], events: &[Told], in_runs: bool) -> (String, Vec<Result<Record<'static>, String>>) {
+fn write(
+    shapes: &[Shape],
+    events: &[(Told, bool)],
+    in_runs: bool,
+) -> (String, Vec<Result<Record<'static>, String>>) {
     let mut shortener = Shortener::new(Numbers::default());
     let (mut text, mut time, mut at_us, mut expected) = (Vec::new(), 0, 0, Vec::new());
-    for told in events {
+    for (told, is_like_before) in events {
         let shape = &shapes[told.shape % shapes.len()];
         time += told.ticks;
         at_us += told.later;
@@ -163,7 +168,8 @@ fn write(shapes: &[Shape], events: &[Told], in_runs: bool) -> (String, Vec<Resul
             facts: &facts,
         };
         let context = context(shape.source);
-        if !(in_runs && shortener.goes_on(&context, time, at_us, &event)) {
+        let again = in_runs && *is_like_before && shortener.again(!told.label.is_empty());
+        if !(again || in_runs && shortener.goes_on(&context, time, at_us, &event)) {
             shortener.tell_run(&mut text);
             shortener.write(&mut text, &context, time, at_us, &event);
         }
@@ -188,7 +194,7 @@ fn what_is_written_is_read_and_much_of_it_is_short() {
     let (all, short, again) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let runs = (shapes(), prop::collection::vec(told(), 1..100), any::<bool>());
     let outcome = TestRunner::new(Config::with_source_file(file!())).run(&runs, |(shapes, run, in_runs)| {
-        let events: Vec<Told> = run.iter().flat_map(Told::events).collect();
+        let events: Vec<_> = run.iter().flat_map(Told::events).collect();
         let (text, expected) = write(&shapes, &events, in_runs);
         all.set(all.get() + events.len());
         short.set(short.get() + text.lines().filter(|line| line.starts_with('[')).count());

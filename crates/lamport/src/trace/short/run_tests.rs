@@ -3,7 +3,7 @@
 use super::tests::{context, read};
 use super::{Numbers, Shortener};
 use crate::trace::facts::fact;
-use crate::trace::limits::LABELLED_MAX;
+use crate::trace::limits::{AGAIN_MAX, LABELLED_MAX};
 use crate::trace::{Event, Kind, Message, Reader, Record};
 
 /// Five events of which each changes the one before by the same, told in runs as far as that goes.
@@ -128,11 +128,19 @@ fn an_event_that_differs_in_anything_ends_the_run() {
 
 #[test]
 fn labels_of_a_long_run_are_left_out() {
+    // Whether each event is looked at, or is known to be like the one before.
+    for known in [false, true] {
+        labels_are_left_out(known);
+    }
+}
+
+fn labels_are_left_out(known: bool) {
     let (mut shortener, mut lines) = (Shortener::new(Numbers::default()), Vec::new());
     for time in 1..=200u64 {
         let label = format!("text {time}");
         let event = Event::local(&label, &[]);
-        if !shortener.goes_on(&context(1), time, 1000, &event) {
+        let again = known && time > 2 && shortener.again(true);
+        if !again && !shortener.goes_on(&context(1), time, 1000, &event) {
             shortener.tell_run(&mut lines);
             shortener.write(&mut lines, &context(1), time, 1000, &event);
         }
@@ -157,4 +165,43 @@ fn labels_of_a_long_run_are_left_out() {
         "{:?}",
         String::from_utf8_lossy(&lines)
     );
+}
+
+#[test]
+fn an_event_known_to_be_like_the_one_before_is_told_where_that_is_not_enough() {
+    let (mut shortener, mut lines) = (Shortener::new(Numbers::default()), Vec::new());
+    assert!(!shortener.again(false), "there is none before");
+    let mut record = |time, at_us, label: &str, lines: &mut Vec<u8>| {
+        let event = Event::local(label, &[]);
+        shortener.goes_on(&context(1), time, at_us, &event);
+        shortener.tell_run(lines);
+        shortener.write(lines, &context(1), time, at_us, &event);
+        (shortener.again(false), shortener.again(true))
+    };
+    assert_eq!(record(1, 1000, "", &mut lines), (false, false), "a full line");
+    assert_eq!(
+        record(2, 1000, "", &mut lines),
+        (false, false),
+        "and another, with its number"
+    );
+    assert_eq!(record(3, 1000, "", &mut lines), (true, false), "a label is told");
+    assert_eq!(
+        record(5, 1001, "", &mut lines),
+        (false, false),
+        "the wall time goes on"
+    );
+    assert_eq!(
+        record(6, 1001, "a", &mut lines),
+        (false, false),
+        "not without the label"
+    );
+    // Longer than a line may count.
+    assert_eq!(
+        record(7, 1001, "", &mut lines),
+        (false, false),
+        "a text is not repeated"
+    );
+    assert!(record(8, 1001, "", &mut lines).0);
+    let again = std::iter::repeat_with(|| shortener.again(false)).take_while(|again| *again);
+    assert_eq!(again.count(), AGAIN_MAX as usize - 1);
 }

@@ -28,6 +28,8 @@ struct Run {
     length: u32,
     /// How many of them, since the last line, no line tells yet.
     untold: u32,
+    /// How many of them their sort does not know of yet.
+    behind: u32,
     /// The last line holds only integers, so that it can happen again.
     repeatable: bool,
 }
@@ -71,6 +73,7 @@ impl Shortener {
         at_us: u64,
         event: &Event<'_>,
     ) -> bool {
+        self.catch_up();
         let Some(run) = &mut self.run else { return false };
         let sort = &mut self.sorts[run.sort];
         let alike = sort.likeness == Likeness::of(from.source, event)
@@ -89,8 +92,39 @@ impl Shortener {
         goes_on
     }
 
+    /// As [`goes_on`](Self::goes_on), of an event that is known to change the last one as that changed the one before, at the same
+    /// wall time.
+    #[inline]
+    pub(in crate::trace) fn again(&mut self, labelled: bool) -> bool {
+        let Some(run) = &mut self.run else { return false };
+        let sort = &self.sorts[run.sort];
+        let goes_on = run.repeatable
+            && run.untold < AGAIN_MAX
+            && sort.at_us.stands()
+            && match labelled {
+                true => run.length + 1 >= LABELLED_MAX && sort.has_label(CUT),
+                false => sort.has_label(""),
+            };
+        if goes_on {
+            run.length += 1;
+            run.untold += 1;
+            run.behind += 1;
+        }
+        goes_on
+    }
+
+    /// Lets the sort of the run know of the events that it was not shown.
+    fn catch_up(&mut self) {
+        if let Some(run) = &mut self.run
+            && run.behind > 0
+        {
+            self.sorts[run.sort].repeat(std::mem::take(&mut run.behind));
+        }
+    }
+
     /// Tells how many events went on as the last line said. That line must be the last in `out`.
     pub(in crate::trace) fn tell_run(&mut self, out: &mut Vec<u8>) {
+        self.catch_up();
         if let Some(run) = &mut self.run
             && run.untold > 0
         {
@@ -146,6 +180,7 @@ impl Shortener {
                     sort: place,
                     length,
                     untold: 0,
+                    behind: 0,
                     repeatable,
                 });
                 return;

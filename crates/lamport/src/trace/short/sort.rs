@@ -103,6 +103,17 @@ impl Sort {
         }
     }
 
+    /// Makes the last event the one that so many times the same change later comes.
+    pub(super) fn repeat(&mut self, times: u32) {
+        self.lamport.repeat(times);
+        self.message.repeat(times);
+        for known in &mut self.facts {
+            if let Known::Integer { value, by } = known {
+                *value = value.wrapping_add(by.wrapping_mul(times.into()));
+            }
+        }
+    }
+
     /// Appends what is new in the event as a short line, and says whether it holds nothing but integers. Nothing if the event
     /// cannot be told so; what was appended is void then, and so is the sort.
     pub(super) fn write_change(

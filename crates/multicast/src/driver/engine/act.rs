@@ -6,11 +6,12 @@ use proto::{LineWriter, WireError};
 
 use super::Engine;
 use super::store::Due;
-use crate::core::Output;
-use crate::core::frame::{Frame, Message};
+use crate::core::frame::{Frame, Message, MessageId, StreamId};
+use crate::core::{Order, Output};
 use crate::driver::refusal;
-use crate::group::{Delivery, Event};
+use crate::group::{Delivery, Event, Sent};
 use crate::members::{Member, MemberSet};
+use crate::record::Act;
 
 /// Room kept for lines that are not yet given to the links, in bytes.
 const LINES_KEPT: usize = 64 * 1024;
@@ -38,17 +39,38 @@ impl Engine {
     }
 
     /// Tells that the application's message was broadcast, or holds it until it is stored.
-    pub(super) fn act_sent(&mut self, sent: Delivery) {
+    pub(super) fn act_sent(&mut self, sent: Sent, data: Bytes, at: u64) {
         match &mut self.store {
-            Some(store) => store.hold(Due::Sent(sent)),
-            None => self.tell_sent(sent),
+            Some(store) => store.hold(Due::Sent { sent, data, at }),
+            None => self.tell_sent(sent, data, at),
         }
     }
 
-    pub(super) fn tell_sent(&mut self, sent: Delivery) {
-        self.trace_send(&sent);
+    pub(super) fn tell_sent(&mut self, sent: Sent, data: Bytes, at: u64) {
+        let stream = StreamId {
+            origin: self.peer.me(),
+            incarnation: sent.incarnation,
+        };
+        let id = MessageId {
+            stream,
+            sequence: sent.sequence,
+        };
+        // In total order the own delivery is an event of its own.
+        let delivered = self.order != Order::Total;
+        self.recorder.broadcast(id, sent.stamp, &data, delivered);
         if self.tell_sends {
-            self.events.push(Event::Sent(sent));
+            self.events.push(Event::Sent(Delivery {
+                number: 0,
+                from: self.members.id(stream.origin).clone(),
+                incarnation: sent.incarnation,
+                sequence: sent.sequence,
+                data,
+                stamp: sent.stamp,
+                received: sent.stamp,
+                at,
+                own: true,
+                later: false,
+            }));
         }
     }
 
@@ -57,7 +79,7 @@ impl Engine {
             Output::Send(to, frame) => self.queue(to, &frame),
             Output::Deliver { message, time, later } => self.deliver(message, time, later, at),
             Output::Missed { stream, from, to } => {
-                self.trace_missed(clock, stream, from, to);
+                self.recorder.missed(clock, stream, from, to);
                 self.number += 1;
                 let origin = self.members.id(stream.origin).clone();
                 tracing::warn!(%origin, from, to, "messages are out of reach: nobody keeps them any more");
@@ -141,8 +163,13 @@ impl Engine {
         self.number += 1;
         let stream = message.id.stream;
         let own = stream.origin == self.peer.me();
-        if self.tracer.is_on() {
-            self.trace_delivery(&message, time, later, own);
+        // An own message that did not wait was delivered with its broadcast, unless the order makes every message wait.
+        if !own || later || self.order == Order::Total {
+            let act = match later || own {
+                true => Act::DeliverLater,
+                false => Act::Deliver { stamp: message.stamp },
+            };
+            self.recorder.deliver(act, message.id, time);
         }
         self.events.push(Event::Delivered(Delivery {
             number: self.number,

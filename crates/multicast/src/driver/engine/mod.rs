@@ -16,12 +16,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lamport::ProcessId;
-use lamport::trace::{BatchTracer, Tracer};
+use lamport::trace::Tracer;
 use tokio::time::Instant;
 
 pub(crate) use self::links::Batch;
 use self::links::Link;
 pub(crate) use self::store::Store;
+use self::traced::Recorder;
 use super::handshake::order_word;
 use super::inbox::Inbox;
 use super::node::Afterwards;
@@ -30,11 +31,10 @@ use super::wire;
 use crate::client::Frames;
 use crate::core::frame::Frame;
 use crate::core::{Input, Order, Output, Peer};
-use crate::group::{Delivery, Event, Sent};
+use crate::group::{Event, Sent};
 use crate::group_file::Members;
 use crate::limits::LOCAL_BATCH_MAX;
 use crate::members::MemberSet;
-use crate::record;
 
 /// How much the core accepted of the application's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) struct Engine {
     peer: Peer,
     members: Arc<Members>,
     order: Order,
-    tracer: BatchTracer,
+    recorder: Recorder,
     tell_sends: bool,
     /// The way to the journal, for a durable member.
     store: Option<Store>,
@@ -91,15 +91,11 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(peer: Peer, members: Arc<Members>, order: Order, tracer: &Tracer) -> Self {
         let count = members.len();
-        let mut tracer = tracer.batched();
-        if tracer.is_on() {
-            record::start(order_word(order), |event| tracer.record(peer.clock(), event));
-            tracer.end_batch();
-        }
+        let recorder = Recorder::start(tracer, members.clone(), order_word(order), peer.clock());
         Self {
             peer,
             order,
-            tracer,
+            recorder,
             tell_sends: false,
             store: None,
             left: false,
@@ -150,7 +146,7 @@ impl Engine {
             let Some(data) = data.pop_front() else {
                 return Accepted::All;
             };
-            let told = (self.tell_sends || self.tracer.is_on()).then(|| data.clone());
+            let told = (self.tell_sends || self.recorder.is_on()).then(|| data.clone());
             self.peer.step(now, Input::Broadcast(data), &mut self.outputs);
             if matches!(self.outputs.first(), Some(Output::Refused(_))) {
                 self.act(at);
@@ -163,18 +159,7 @@ impl Engine {
             };
             sent.push(one);
             if let Some(data) = told {
-                self.act_sent(Delivery {
-                    number: 0,
-                    from: self.members.id(self.peer.me()).clone(),
-                    incarnation: one.incarnation,
-                    sequence: one.sequence,
-                    data,
-                    stamp: one.stamp,
-                    received: one.stamp,
-                    at,
-                    own: true,
-                    later: false,
-                });
+                self.act_sent(one, data, at);
             }
             self.act(at);
         }
@@ -197,7 +182,7 @@ impl Engine {
         self.step(self.now(), Input::Tick);
         self.commit(inbox);
         self.push_lines();
-        self.tracer.end_batch();
+        self.recorder.end_batch();
         let opened = self.blocked && self.accepts();
         self.blocked &= !opened;
         let sooner = self

@@ -5,12 +5,14 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::Engine;
 use crate::core::{Input, Output};
 use crate::driver::inbox::Inbox;
 use crate::durable::keeper::Keeper;
 use crate::durable::record::{Entry, Marks, Record};
-use crate::group::Delivery;
+use crate::group::Sent;
 use crate::limits::STORING_BYTES_MAX;
 
 /// Something to be done, and when it came about.
@@ -18,7 +20,7 @@ pub(super) enum Due {
     /// The core wants it.
     Output { output: Output, at: u64, clock: u64 },
     /// The application's message was broadcast.
-    Sent(Delivery),
+    Sent { sent: Sent, data: Bytes, at: u64 },
 }
 
 impl Due {
@@ -26,7 +28,7 @@ impl Due {
     fn is_told(&self) -> bool {
         match self {
             Self::Output { output, .. } => matches!(output, Output::Deliver { .. } | Output::Missed { .. }),
-            Self::Sent(_) => false,
+            Self::Sent { .. } => false,
         }
     }
 }
@@ -175,7 +177,7 @@ impl Engine {
         for due in due {
             match due {
                 Due::Output { output, at, clock } => self.do_one(output, at, clock),
-                Due::Sent(sent) => self.tell_sent(sent),
+                Due::Sent { sent, data, at } => self.tell_sent(sent, data, at),
             }
         }
     }
