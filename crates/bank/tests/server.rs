@@ -495,7 +495,7 @@ async fn two_servers_do_not_share_a_directory() {
         matches!(
             second,
             Some(bank::StartError::Setup(bank::SetupError::Store(
-                bank::StoreError::Locked
+                bank::StoreError::InUse(_)
             )))
         ),
         "{second:?}"

@@ -64,26 +64,31 @@ fn what_is_not_there_is_told_and_not_made() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let hint = "name the directory of a bank with --data";
-    for command in ["export out", "close 1"] {
+    for command in ["audit", "export out", "close 1"] {
         let words = format!("{command} --data nowhere");
         check_refused(at, &words, "there is no bank in nowhere", hint);
     }
-    let hint = "name the directory of a bank with --data, or mend its permissions";
-    check_refused(at, "audit --data nowhere", "failed to find nowhere", hint);
     assert!(!at.join("nowhere").exists());
+    std::fs::create_dir(at.join("other")).unwrap();
+    std::fs::write(at.join("other/notes"), "").unwrap();
+    for command in ["audit", "export out", "close 1"] {
+        let words = format!("{command} --data other");
+        check_refused(at, &words, "there is no bank in other", hint);
+    }
+    assert_eq!(std::fs::read_dir(at.join("other")).unwrap().count(), 1);
     std::fs::write(at.join("file"), "").unwrap();
     let hint = "name a directory that this user may write to with --data";
     check_refused(
         at,
         "open 1 --holder A --pin 4711 --data file",
-        "failed to lock file",
+        "failed to use the data directory file: ",
         hint,
     );
     let hint = "name a directory that this user may write to with --data";
     check_refused(
         at,
         "--listen 127.0.0.1:0 --data file",
-        "failed to lock file",
+        "failed to use the data directory file: ",
         hint,
     );
 }

@@ -60,9 +60,6 @@ pub enum SetupError {
         /// What is wrong with it.
         what: String,
     },
-    /// There is nothing where a bank's data should be.
-    #[error("there is no bank in {}; hint: name the directory of a bank with --data", .0.display())]
-    NoBank(PathBuf),
     /// The example accounts must not be made where others can reach them.
     #[error(
         "the example accounts with the PIN 1234 are only for this machine; hint: give accounts of your own with --accounts FILE"

@@ -12,7 +12,7 @@ use crate::ledger::{Ledger, Moment, Operation, Outcome};
 use crate::limits::PENDING_BYTES_MAX;
 use crate::pin::{Pin, PinCost, PinHash};
 use crate::server::salt;
-use crate::store::{Batch, FileStore, Store as _, StoreError, StoreSettings};
+use crate::store::{self, Batch, FileStore, Store as _, StoreError, StoreSettings};
 
 /// A bank's data while nobody is served from it.
 pub struct Vault {
@@ -35,14 +35,10 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`SetupError::NoBank`], and what [`open`](Self::open) says.
-    pub fn open_existing(directory: &Path) -> Result<Self, SetupError> {
-        let no_bank = || SetupError::NoBank(directory.to_owned());
-        let is_there = fs::read_dir(directory).is_ok_and(|mut files| files.next().is_some());
-        let vault = is_there.then(|| Self::open(directory)).ok_or_else(no_bank)??;
-        (vault.ledger.last_entry() > 0)
-            .then_some(vault)
-            .ok_or_else(no_bank)
+    /// [`StoreError::NoBank`], and what [`open`](Self::open) says.
+    pub fn open_existing(directory: &Path) -> Result<Self, StoreError> {
+        store::require(directory)?;
+        Self::open(directory)
     }
 
     /// The bank with this store, which holds this ledger.

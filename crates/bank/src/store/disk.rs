@@ -6,6 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use proto::net::{Claim, ClaimError};
+
+use super::StoreError;
+
 /// A directory of files.
 pub(crate) trait Disk: Send + Sync {
     /// The names of the files, in no particular order.
@@ -36,33 +40,29 @@ pub(crate) trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A directory of the file system, locked for this process.
+/// A directory of the file system, claimed for this process.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Holds the lock; the system releases it when the process ends, however it ends.
-    _lock: File,
+    _claim: Claim,
 }
 
-const LOCK_FILE: &str = "lock";
-
 impl Directory {
-    /// Opens the directory, making it if it is not there, and locks it.
+    /// Opens the directory, making it if it is not there, and claims it for this process.
     ///
     /// # Errors
     ///
-    /// The system's; [`io::ErrorKind::WouldBlock`] when another process has the lock.
-    pub(crate) fn lock(path: &Path) -> io::Result<Self> {
-        proto::make_private_directory(path)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK_FILE))?;
-        lock.try_lock().map_err(io::Error::from)?;
+    /// [`StoreError::InUse`], or what the system says.
+    pub(crate) fn claim(path: &Path) -> Result<Self, StoreError> {
+        let claim = Claim::take(path).map_err(|error| match error {
+            ClaimError::InUse(in_use) => StoreError::InUse(in_use),
+            ClaimError::Io(error) => {
+                StoreError::io("use", &format!("the data directory {}", path.display()))(error)
+            }
+        })?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            _claim: claim,
         })
     }
 }
@@ -72,7 +72,7 @@ impl Disk for Directory {
         let names =
             fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         names
-            .filter(|name| !matches!(name, Ok(name) if name == LOCK_FILE))
+            .filter(|name| !matches!(name, Ok(name) if name == Claim::FILE))
             .collect()
     }
 
@@ -123,22 +123,5 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_is_locked_by_one() {
-        let place = tempfile::tempdir().unwrap();
-        let first = Directory::lock(place.path()).unwrap();
-        assert_eq!(
-            Directory::lock(place.path()).unwrap_err().kind(),
-            io::ErrorKind::WouldBlock
-        );
-        drop(first);
-        assert!(Directory::lock(place.path()).unwrap().list().unwrap().is_empty());
     }
 }

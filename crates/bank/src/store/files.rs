@@ -7,11 +7,12 @@ use std::thread::{self, JoinHandle};
 use super::disk::{Directory, Disk};
 use super::journal::Journal;
 use super::place::{Cursor, Marks};
+use super::presence::{is_begun, require};
 use super::scan::{End, Visit, scan};
 use super::sector::SECTOR_BYTES;
 use super::segment::{prepare, segment_name};
 use super::snapshot::{self, Snapshot};
-use super::stamps::{STAMPS_FILE, Stamps};
+use super::stamps::Stamps;
 use super::{Batch, ReadEntries, Store, StoreError};
 use crate::ledger::Ledger;
 use crate::limits;
@@ -54,13 +55,10 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]: locked by another process, damaged (with the place), or refused by the system. Nothing was
+    /// [`StoreError`]: in use by another process, damaged (with the place), or refused by the system. Nothing was
     /// changed then that a later start needs.
     pub fn open(directory: &Path, settings: StoreSettings) -> Result<(Self, Ledger), StoreError> {
-        let disk = Directory::lock(directory).map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => StoreError::Locked,
-            _ => StoreError::io("lock", &directory.display().to_string())(error),
-        })?;
+        let disk = Directory::claim(directory)?;
         let segment_bytes = settings.segment_bytes.max(limits::SEGMENT_BYTES_MIN);
         Self::open_on(
             Arc::new(disk),
@@ -82,18 +80,7 @@ impl FileStore {
             disk.remove(unfinished)
                 .map_err(StoreError::io("remove", unfinished))?;
         }
-        let first_segment = segment_name(1);
-        if !names.contains(&first_segment) {
-            let ours = |name: &&String| {
-                name.starts_with("journal-") || name.starts_with("snapshot-") || *name == STAMPS_FILE
-            };
-            if let Some(orphan) = names.iter().filter(ours).find(|name| !name.ends_with(".new")) {
-                return Err(StoreError::damaged(
-                    &first_segment,
-                    0,
-                    format!("it is missing, but {orphan} is there"),
-                ));
-            }
+        if !is_begun(&names)? {
             prepare(&*disk, 1, settings.segment_bytes)?;
         }
         let stamps = Stamps::open(&*disk, &names)?;
@@ -217,13 +204,8 @@ impl Drop for FileStore {
 ///
 /// [`StoreError`], as [`FileStore::open`].
 pub(crate) fn examine(directory: &Path, visit: Visit<'_>) -> Result<Ledger, StoreError> {
-    // An audit of a directory that is not there must not make one.
-    let segment = directory.join(segment_name(1));
-    std::fs::metadata(&segment).map_err(StoreError::io("find", &segment.display().to_string()))?;
-    let disk = Directory::lock(directory).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => StoreError::Locked,
-        _ => StoreError::io("lock", &directory.display().to_string())(error),
-    })?;
+    require(directory)?;
+    let disk = Directory::claim(directory)?;
     let names = disk
         .list()
         .map_err(StoreError::io("list", "the data directory"))?;

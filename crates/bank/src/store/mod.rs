@@ -45,6 +45,7 @@ pub(crate) mod disk;
 mod files;
 mod journal;
 mod place;
+mod presence;
 mod reader;
 mod scan;
 mod sector;
@@ -57,10 +58,13 @@ mod stamps;
 mod tests;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use files::examine;
 pub use files::{FileStore, StoreSettings};
+pub(crate) use presence::require;
+use proto::net::InUse;
 
 use crate::entry::Entry;
 use crate::ledger::Ledger;
@@ -129,10 +133,11 @@ pub struct Batch<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the data directory.
-    #[error(
-        "the data directory is in use by another process; hint: stop the other server, or name another directory with --data"
-    )]
-    Locked,
+    #[error(transparent)]
+    InUse(#[from] InUse),
+    /// There is nothing where a bank's data should be.
+    #[error("there is no bank in {}; hint: name the directory of a bank with --data", .0.display())]
+    NoBank(PathBuf),
     /// The system refused something.
     #[error("failed to {what} {file}: {reason}; hint: {}", hint_for(what))]
     Io {
@@ -183,9 +188,8 @@ const DAMAGED_HINT: &str =
 /// What a person can do when the system refused this to us.
 fn hint_for(what: &str) -> &'static str {
     match what {
-        "find" | "open" => "name the directory of a bank with --data, or mend its permissions",
-        // The first file that is made.
-        "lock" => "name a directory that this user may write to with --data",
+        "open" => "name the directory of a bank with --data, or mend its permissions",
+        "use" => "name a directory that this user may write to with --data",
         _ => FAILED_HINT,
     }
 }

@@ -2,19 +2,14 @@
 
 use std::{io, path::PathBuf};
 
+use proto::net::InUse;
+
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another server has it.
-    #[error(
-        "the data directory {} is in use by another server{owner}; hint: stop that one first, or give this one a directory of its own with --data", dir.display()
-    )]
-    InUse {
-        /// The directory.
-        dir: PathBuf,
-        /// Who has it, as far as is known: ` (process 4711)`.
-        owner: String,
-    },
+    /// Another process has it.
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// It cannot be created, read or written.
     #[error(
         "failed to use the data directory {}: {source}; hint: give a directory this user may write to with --data, or --memory to store nothing", dir.display()

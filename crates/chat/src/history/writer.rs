@@ -13,13 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::net::Claim;
 use rusqlite::ErrorCode;
 use tokio::sync::{Notify, oneshot};
 
 use super::{
     CloseError, RegisterError, Registration,
     database::{self, Database},
-    directory::Claim,
     limits::{PENDING_HARD_BYTES, PENDING_SOFT_BYTES, RETRY_INTERVAL, TRANSACTION_BYTES},
     queue::{Batch, Queue},
     reservations::Reservations,

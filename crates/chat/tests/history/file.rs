@@ -11,7 +11,7 @@ async fn the_second_server_on_a_directory_is_refused_until_the_first_has_ended()
     let dir = tempfile::tempdir().expect("a directory");
     let (first, _) = open(dir.path());
     let refused = History::open(dir.path(), &quick()).expect_err("it is in use");
-    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::InUse(_)), "{refused:?}");
     let text = refused.to_string();
     assert!(
         text.contains(&format!("(process {})", std::process::id())) && text.contains("hint: "),

@@ -4,14 +4,15 @@
 //! directory is lost, or put back from a copy that is older than the last start. So a life's number is the time of its start; the
 //! directory keeps it, for the case that the clock went back.
 //!
-//! The directory also keeps two processes from running as one member: it is locked as long as the peer lives.
+//! The directory also keeps two processes from running as one member: it is claimed as long as the peer lives.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lamport::TIME_MAX;
+use proto::net::{Claim, ClaimError, InUse};
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +28,8 @@ pub enum DataError {
         error: io::Error,
     },
     /// Another process has it.
-    #[error(
-        "another peer uses the data directory {0}; hint: end it, or give this one another --id or --data"
-    )]
-    InUse(PathBuf),
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// The file is not one of ours.
     #[error(
         "{0} holds no incarnation; hint: remove the directory: then the member begins anew, where the others last knew it"
@@ -38,11 +37,11 @@ pub enum DataError {
     Damaged(PathBuf),
 }
 
-/// A life of a member; holds the directory's lock.
+/// A life of a member; holds the claim to its directory.
 #[derive(Debug)]
 pub(crate) struct Incarnation {
     pub(crate) number: u64,
-    _lock: Option<File>,
+    _claim: Option<Claim>,
 }
 
 impl Incarnation {
@@ -53,21 +52,16 @@ impl Incarnation {
         let time = since.map_or(0, |since| since.as_millis() as u64);
         let Some(directory) = directory else {
             let number = time.max(1);
-            return Ok(Self { number, _lock: None });
+            return Ok(Self { number, _claim: None });
         };
         let failed = |error| DataError::Io {
             path: directory.to_owned(),
             error,
         };
-        proto::make_private_directory(directory).map_err(failed)?;
-        let mut lock = OpenOptions::new();
-        lock.write(true).create(true).truncate(false);
-        let lock = lock.open(directory.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(DataError::InUse(directory.to_owned())),
-            Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        let claim = Claim::take(directory).map_err(|error| match error {
+            ClaimError::InUse(in_use) => in_use.into(),
+            ClaimError::Io(error) => failed(error),
+        })?;
         let path = directory.join("incarnation");
         let former = match File::open(&path) {
             Ok(mut file) => {
@@ -89,7 +83,7 @@ impl Incarnation {
         store(&path, number).map_err(failed)?;
         Ok(Self {
             number,
-            _lock: Some(lock),
+            _claim: Some(claim),
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What touches sockets: listeners, the accept loop, connections, the client, shutdown and shared arguments.
+//! What touches the system: listeners, the accept loop, connections, the client, shutdown, shared arguments, and the claim to a
+//! data directory.
 //!
 //! A server is a [`Listener`], the loop [`serve`] that accepts [`Connection`]s within bounds and runs a service's
 //! handler for each, and a [`Shutdown`] that ends them all. A handler is one task: it calls [`Connection::turn`],
@@ -9,6 +10,7 @@
 
 mod admission;
 mod backoff;
+mod claim;
 pub mod cli;
 mod client;
 mod clock;
@@ -32,6 +34,7 @@ mod turn;
 pub mod web;
 
 pub use backoff::Backoff;
+pub use claim::{Claim, ClaimError, InUse};
 pub use client::{Client, ClientSettings, ConnectError};
 pub use clock::ServerClock;
 pub use connection::{Connection, ConnectionSettings};

@@ -40,7 +40,7 @@ fn a_journal_on_a_real_disk_goes_on_over_restarts_and_threads_make_its_snapshots
         assert_eq!(ledger.last_entry(), start * 100);
         assert!(matches!(
             FileStore::open(place.path(), settings.clone()),
-            Err(StoreError::Locked)
+            Err(StoreError::InUse(_))
         ));
         let mut chain = store.entry_chain();
         for n in 0..100 {
