@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::overheard::Overheard;
 use super::{Cell, Row, Table};
 use crate::trace::facts::{ACT, DELIVER, DELIVERED, INCARNATION, MISS, ORIGIN, SEQUENCE, THROUGH};
 use crate::trace::{Kind, Record, TraceEvent, Value};
@@ -20,6 +21,8 @@ pub(super) struct Collector {
     by_identity: HashMap<(String, i64, i64), usize>,
     /// Rows by the message named in the trace.
     by_message: HashMap<String, usize>,
+    /// What messages say that have no row yet.
+    overheard: Overheard,
     dropped: u64,
     left_out: u64,
 }
@@ -37,6 +40,19 @@ impl Collector {
     /// Takes note of an event for which there is no room.
     pub(super) fn leave_out(&mut self) {
         self.left_out += 1;
+    }
+
+    /// Takes note of what a send says that is not to be shown itself: its message may be received where it is shown.
+    pub(super) fn overhear(&mut self, event: &TraceEvent<'_>) {
+        if event.kind != Kind::Send || event.label.is_empty() {
+            return;
+        }
+        let message = match (identity(event), event.message.as_deref()) {
+            (Some(identity), _) => name(&identity),
+            (None, Some(message)) => message.to_owned(),
+            (None, None) => return,
+        };
+        self.overheard.note(message, &event.label);
     }
 
     fn take_event(&mut self, event: &TraceEvent<'_>) {
@@ -114,16 +130,15 @@ impl Collector {
         if let Some(&row) = self.by_identity.get(&identity) {
             return row;
         }
-        let (origin, incarnation, sequence) = &identity;
-        let row = self.add_row(format!("{origin}/{incarnation}/{sequence}"), Some(origin.clone()));
+        let row = self.add_row(name(&identity), Some(identity.0.clone()));
         self.by_identity.insert(identity, row);
         row
     }
 
     fn add_row(&mut self, message: String, origin: Option<String>) -> usize {
         self.rows.push(Row {
+            label: self.overheard.text(&message).unwrap_or_default().to_owned(),
             message,
-            label: String::new(),
             multicast: origin.is_some(),
             origin,
             sent: None,
@@ -163,6 +178,11 @@ fn identity(event: &TraceEvent<'_>) -> Option<(String, i64, i64)> {
     let origin = event.fact(ORIGIN)?.text()?.to_owned();
     let incarnation = event.fact(INCARNATION).and_then(Value::integer).unwrap_or(0);
     Some((origin, incarnation, event.fact(SEQUENCE)?.integer()?))
+}
+
+/// A multicast's identity as it is shown.
+fn name((origin, incarnation, sequence): &(String, i64, i64)) -> String {
+    format!("{origin}/{incarnation}/{sequence}")
 }
 
 impl Row {

@@ -11,6 +11,7 @@
 //! which is what fits a longer run.
 
 mod collect;
+mod overheard;
 mod show;
 
 use std::convert::Infallible;
@@ -80,7 +81,12 @@ impl Table {
         let mut events = 0;
         let outcome = merge.for_each(|_, record| {
             match &record {
-                Record::Event(event) if !filter.shows(event) => return Ok::<(), Infallible>(()),
+                Record::Event(event) if !filter.shows(event) => {
+                    if events < filter.events_max {
+                        collector.overhear(event);
+                    }
+                    return Ok::<(), Infallible>(());
+                }
                 Record::Event(_) if events >= filter.events_max => {
                     collector.leave_out();
                     return Ok(());

@@ -4,8 +4,8 @@ use super::collect::Collector;
 use super::*;
 use crate::trace::{Reader, Record};
 
-/// One line of a trace: `P1 1 send`, `P2 2 deliver P1/1/1`, `P2 3 miss P1/1/4-6`, `P2 3 receive P1@1`.
-fn record(text: &str) -> Record<'static> {
+/// One line of a trace: `P1 1 send P1/1/1`, `P2 2 deliver P1/1/1`, `P2 3 miss P1/1/4-6`, `P2 3 receive P1@1`, `P1 1 say hello`.
+fn line(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let (process, lamport, what) = (words[0], words[1], words[2]);
     let facts = |act: &str, message: &str| {
@@ -22,15 +22,19 @@ fn record(text: &str) -> Record<'static> {
             words[3],
             facts("broadcast", words[3])
         ),
-        "deliver" => format!(
-            r#""kind":"local","label":"delivered",{}"#,
-            facts("deliver", words[3])
-        ),
+        "deliver" => format!(r#""kind":"local","label":"",{}"#, facts("deliver", words[3])),
         "miss" => format!(r#""kind":"local",{}"#, facts("miss", words[3])),
+        "say" => format!(
+            r#""kind":"send","message":"{process}@{lamport}","label":"{}""#,
+            words[3]
+        ),
         _ => format!(r#""kind":"receive","message":"{}","label":"received""#, words[3]),
     };
-    let line = format!(r#"{{"process":"{process}","lamport":{lamport},"service":"multicast",{rest}}}"#);
-    Reader::new(line.as_bytes()).next().unwrap().unwrap()
+    format!(r#"{{"process":"{process}","lamport":{lamport},"service":"multicast",{rest}}}"#)
+}
+
+fn record(text: &str) -> Record<'static> {
+    Reader::new(line(text).as_bytes()).next().unwrap().unwrap()
 }
 
 fn table(lines: &[&str]) -> Table {
@@ -98,6 +102,33 @@ fn what_is_wrong_shows() {
         P1/1/1 "text of P1/1/1"  1 sent, 5  2, 7     (2)
         P1/1/2 "P1/1/2"                 -     -  missed
         P1/1/3 "P1/1/3"                 -     -  missed"#,
+    );
+}
+
+#[test]
+fn a_message_has_its_text_though_its_send_is_not_shown() {
+    let lines = [
+        "P1 1 send P1/1/1",
+        "P2 2 deliver P1/1/1",
+        "P1 2 say hello",
+        "P2 4 receive P1@2",
+    ];
+    let trace: String = lines.iter().map(|text| line(text) + "\n").collect();
+    let mut merge = Merge::new();
+    merge.add("trace", trace.as_bytes()).unwrap();
+    let only_p2 = Filter {
+        processes: vec!["P2".to_owned()],
+        ..Filter::default()
+    };
+    let shown = Table::read(&mut merge, &only_p2).unwrap().to_string();
+    assert!(shown.contains(r#"Delivery "text of P1/1/1" (P2)"#), "{shown}");
+    assert!(shown.contains(r#"Receipt "hello" (P2)"#), "{shown}");
+    assert!(!shown.contains("Send"), "{shown}");
+
+    let shown = table(&lines[1..2]).to_string();
+    assert!(
+        shown.contains(r#"Delivery "P1/1/1" (P2)"#),
+        "nobody knows its text: {shown}"
     );
 }
 
