@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lamport::ProcessId;
 use multicast::{Event, Group, GroupSettings, Order};
+use proto::net::Listener;
 
 use links::Links;
 
@@ -41,10 +42,10 @@ async fn run() -> anyhow::Result<()> {
 
 async fn play(order: Order) -> anyhow::Result<()> {
     println!("In {} order", format!("{order:?}").to_lowercase());
-    let links = Links::new().await?;
-    let mut p1 = Member::join("P1", &links, order).await?;
-    let mut p2 = Member::join("P2", &links, order).await?;
-    let mut p3 = Member::join("P3", &links, order).await?;
+    let (links, [one, two, three]) = Links::new().await?;
+    let mut p1 = Member::join("P1", &links, one, order).await?;
+    let mut p2 = Member::join("P2", &links, two, order).await?;
+    let mut p3 = Member::join("P3", &links, three, order).await?;
     p3.send("hello").await?;
     for member in [&mut p1, &mut p2, &mut p3] {
         member.until(1).await?;
@@ -98,11 +99,16 @@ struct Member {
 }
 
 impl Member {
-    async fn join(name: &'static str, links: &Links, order: Order) -> anyhow::Result<Self> {
+    async fn join(
+        name: &'static str,
+        links: &Links,
+        listener: Listener,
+        order: Order,
+    ) -> anyhow::Result<Self> {
         let settings = GroupSettings::new(ProcessId::new(name)?, links.members(name)).order(order);
         Ok(Self {
             name,
-            group: Group::join(settings).await?,
+            group: Group::join_on(listener, settings).await?,
             delivered: Vec::new(),
             waiting: Vec::new(),
         })

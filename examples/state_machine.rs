@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use lamport::ProcessId;
 use multicast::{Event, Group, GroupSettings, Members, Order};
+use proto::net::Listener;
 
 use three::three_members;
 
@@ -29,10 +30,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let members = three_members().await?;
-    let mut p1 = Replica::join("P1", &members).await?;
-    let mut p2 = Replica::join("P2", &members).await?;
-    let mut p3 = Replica::join("P3", &members).await?;
+    let (members, [one, two, three]) = three_members().await?;
+    let mut p1 = Replica::join("P1", &members, one).await?;
+    let mut p2 = Replica::join("P2", &members, two).await?;
+    let mut p3 = Replica::join("P3", &members, three).await?;
 
     p3.group.handle().send("deposit 100").await?;
     for replica in [&mut p1, &mut p2, &mut p3] {
@@ -91,11 +92,11 @@ struct Replica {
 }
 
 impl Replica {
-    async fn join(name: &'static str, members: &Members) -> anyhow::Result<Self> {
+    async fn join(name: &'static str, members: &Members, listener: Listener) -> anyhow::Result<Self> {
         let settings = GroupSettings::new(ProcessId::new(name)?, members.clone()).order(Order::Total);
         Ok(Self {
             name,
-            group: Group::join(settings).await?,
+            group: Group::join_on(listener, settings).await?,
             account: Account::default(),
             applied: 0,
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use multicast::Members;
+use proto::net::Listener;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -17,9 +18,9 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// Links that are whole.
-    pub(crate) async fn new() -> anyhow::Result<Self> {
-        let near = three_members().await?;
+    /// Links that are whole, and the listeners of P1, P2 and P3.
+    pub(crate) async fn new() -> anyhow::Result<(Self, [Listener; 3])> {
+        let (near, listeners) = three_members().await?;
         let [one, two, three] = ["P1", "P2", "P3"].map(|id| {
             let member = near.find(id).expect("one of the three");
             near.address(member).to_owned()
@@ -31,11 +32,15 @@ impl Links {
         // P3 opens its connections to P1 and P2, since it comes later in the order of identities: through these two.
         let through1 = cuttable(one, switch.clone()).await?;
         let through2 = cuttable(two, switch.clone()).await?;
-        Ok(Self {
-            near,
-            through: at([through1, through2, three])?,
-            switch,
-        })
+        let through = at([through1, through2, three])?;
+        Ok((
+            Self {
+                near,
+                through,
+                switch,
+            },
+            listeners,
+        ))
     }
 
     /// The group as this member has to reach it.

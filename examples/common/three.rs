@@ -2,15 +2,14 @@
 
 use lamport::ProcessId;
 use multicast::Members;
-use tokio::net::TcpListener;
+use proto::net::Listener;
 
-/// Members at addresses that nobody listens on yet.
-pub(crate) async fn three_members() -> anyhow::Result<Members> {
-    at([
-        free_address().await?,
-        free_address().await?,
-        free_address().await?,
-    ])
+/// Members at addresses that the system chose, and the listeners that hold these for them.
+pub(crate) async fn three_members() -> anyhow::Result<(Members, [Listener; 3])> {
+    let (p1, listener1) = listen().await?;
+    let (p2, listener2) = listen().await?;
+    let (p3, listener3) = listen().await?;
+    Ok((at([p1, p2, p3])?, [listener1, listener2, listener3]))
 }
 
 /// P1, P2 and P3 at these addresses.
@@ -19,6 +18,8 @@ pub(crate) fn at(addresses: [String; 3]) -> anyhow::Result<Members> {
     Ok(Members::new(ids.into_iter().zip(addresses))?)
 }
 
-async fn free_address() -> anyhow::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string())
+async fn listen() -> anyhow::Result<(String, Listener)> {
+    let listener = Listener::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?.expect("it is bound to one");
+    Ok((address.to_string(), listener))
 }

@@ -8,6 +8,7 @@ use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
 use lamport::view::Filter;
 use multicast::{Event, Group, GroupSettings};
+use proto::net::Listener;
 use tokio::runtime::Runtime;
 
 use crate::links::Links;
@@ -39,10 +40,10 @@ pub(crate) fn play(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn session([tracer1, tracer2, tracer3]: [Tracer; 3]) -> anyhow::Result<[Screen; 3]> {
-    let links = Links::new().await?;
-    let mut p1 = Peer::join("P1", &links, tracer1).await?;
-    let mut p2 = Peer::join("P2", &links, tracer2).await?;
-    let mut p3 = Peer::join("P3", &links, tracer3).await?;
+    let (links, [one, two, three]) = Links::new().await?;
+    let mut p1 = Peer::join("P1", &links, one, tracer1).await?;
+    let mut p2 = Peer::join("P2", &links, two, tracer2).await?;
+    let mut p3 = Peer::join("P3", &links, three, tracer3).await?;
 
     p1.send("Olá a todos!").await?;
     p2.see("Olá a todos!").await?;
@@ -120,9 +121,9 @@ struct Peer {
 }
 
 impl Peer {
-    async fn join(name: &str, links: &Links, tracer: Tracer) -> anyhow::Result<Self> {
+    async fn join(name: &str, links: &Links, listener: Listener, tracer: Tracer) -> anyhow::Result<Self> {
         let settings = GroupSettings::new(ProcessId::new(name)?, links.members(name)).tracer(tracer.clone());
-        let group = Group::join(settings).await?;
+        let group = Group::join_on(listener, settings).await?;
         Ok(Self {
             group,
             screen: Screen {

@@ -36,6 +36,7 @@ mod handle;
 mod settings;
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -86,18 +87,26 @@ impl Group {
     ///
     /// [`JoinError`].
     pub async fn join(settings: GroupSettings) -> Result<Self, JoinError> {
-        let Some(me) = settings.members.find(settings.id.as_str()) else {
-            return Err(JoinError::NotAMember(settings.id));
-        };
-        let at = settings.members.address(me).to_owned();
-        let listen = |error| JoinError::Listen {
-            address: at.clone(),
-            error,
-        };
-        let listener = Listener::bind(at.as_str()).await.map_err(listen)?;
-        let bound = listener.local_address().map_err(listen)?;
+        let me = me(&settings)?;
+        let address = settings.members.address(me);
+        let listener = Listener::bind(address).await.map_err(cannot_listen(address))?;
+        Self::join_on(listener, settings).await
+    }
+
+    /// [`join`](Self::join) with a listener that is bound already to the member's address. Whoever lets the system choose the
+    /// ports binds all members' listeners before the first one joins, so that nobody else can take a port in between.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`].
+    pub async fn join_on(listener: Listener, settings: GroupSettings) -> Result<Self, JoinError> {
+        let me = me(&settings)?;
+        let bound = listener.local_address().and_then(|address| {
+            address
+                .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "the listener has no address"))
+        });
+        let address = bound.map_err(cannot_listen(settings.members.address(me)))?;
         let (listener, door) = listener.with_door();
-        let address = bound.expect("a listener bound to an address has one");
         if settings.secret.is_none() && !address.ip().is_loopback() {
             return Err(JoinError::SecretNeeded(address));
         }
@@ -281,4 +290,15 @@ impl Drop for Group {
         self.handle.node.leave();
         self.shutdown.begin();
     }
+}
+
+/// The member that is to be started.
+fn me(settings: &GroupSettings) -> Result<Member, JoinError> {
+    let me = settings.members.find(settings.id.as_str());
+    me.ok_or_else(|| JoinError::NotAMember(settings.id.clone()))
+}
+
+fn cannot_listen(address: &str) -> impl FnOnce(io::Error) -> JoinError {
+    let address = address.to_owned();
+    move |error| JoinError::Listen { address, error }
 }

@@ -89,6 +89,8 @@ impl std::error::Error for InUse {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// What whoever finds `directory` taken is told.
