@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use lamport::trace::Tracer;
 use proto::net::web::{Page, PageAddress};
-use proto::net::{Identity, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
+use proto::net::{Identity, ListenError, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::guard::Guard;
 use self::pins::Pins;
@@ -101,14 +101,9 @@ pub struct Server {
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It cannot listen.
-    #[error("failed to listen on {address}: {reason}; hint: choose another address; port 0 takes a free one")]
-    Listen {
-        /// Where.
-        address: String,
-        /// What the system said.
-        reason: std::io::Error,
-    },
+    /// It cannot listen, or its page cannot.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Its data cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -152,7 +147,9 @@ impl Server {
     ///
     /// [`StartError`].
     pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
-        let listener = Listener::bind(address).await.map_err(cannot_listen(address))?;
+        let listener = Listener::bind(address)
+            .await
+            .map_err(ListenError::of_server(address))?;
         Self::start(listener, settings).await
     }
 
@@ -238,7 +235,10 @@ impl Server {
             Some(address) => {
                 let (listener, door) = listener.with_door();
                 let page = Page::bind(address.clone(), page::ASSETS, door).await;
-                (listener, Some(page.map_err(cannot_listen(&address.listen))?))
+                (
+                    listener,
+                    Some(page.map_err(ListenError::of_page(&address.listen))?),
+                )
             }
             None => (listener, None),
         };
@@ -299,9 +299,4 @@ impl Server {
             shared,
         })
     }
-}
-
-fn cannot_listen(address: &str) -> impl FnOnce(std::io::Error) -> StartError {
-    let address = address.to_owned();
-    move |reason| StartError::Listen { address, reason }
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use lamport::trace::Tracer;
 use proto::net::web::{Page, PageAddress, Vitals};
-use proto::net::{Identity, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
+use proto::net::{Identity, ListenError, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::core::Core;
 use self::passwords::Passwords;
@@ -90,26 +90,9 @@ pub struct Server {
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It cannot listen.
-    #[error(
-        "failed to listen on {address}: {source}; hint: choose another address with --listen, port 0 takes a free one"
-    )]
-    Listen {
-        /// Where.
-        address: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Its page cannot be served.
-    #[error(
-        "failed to listen on {address} for browsers: {source}; hint: choose another address with --http, port 0 takes a free one"
-    )]
-    Page {
-        /// Where.
-        address: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// It cannot listen, or its page cannot.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Its data cannot be opened.
     #[error(transparent)]
     History(#[from] OpenError),
@@ -144,10 +127,7 @@ impl Server {
     pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
         let listener = Listener::bind(address)
             .await
-            .map_err(|source| StartError::Listen {
-                address: address.to_owned(),
-                source,
-            })?;
+            .map_err(ListenError::of_server(address))?;
         Self::start(listener, settings)
     }
 
@@ -172,10 +152,7 @@ impl Server {
         let (listener, door) = self.listener.with_door();
         let page = Page::bind(address, page::ASSETS, door)
             .await
-            .map_err(|source| StartError::Page {
-                address: listen,
-                source,
-            })?;
+            .map_err(ListenError::of_page(&listen))?;
         if let Ok(address) = page.local_address() {
             tracing::info!(page = %format!("http://{address}/"), "serving a page");
         }

@@ -14,9 +14,9 @@ use lamport::trace::Service;
 use multicast::clients::Clients;
 use multicast::page::GroupPage;
 use multicast::{Group, GroupSettings, Handle, Members};
-use proto::net::Shutdown;
 use proto::net::cli::{announce, hinted};
 use proto::net::web::PageAddress;
+use proto::net::{ListenError, Shutdown};
 use tokio::sync::mpsc;
 
 use crate::Args;
@@ -55,12 +55,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .shutdown(shutdown.clone())
         .tell_sends(true);
     let mut group = Group::join(settings).await?;
-    announce(group.address())?;
     let clients = Clients::install(&group);
     let page = match args.page.address() {
         Some(address) => Some(open_page(address, &group, shutdown.clone()).await?),
         None => None,
     };
+    announce(group.address())?;
     let senders = send(&args, group.handle(), shutdown.clone());
     let printer = lines::Printer::new(id, args.json);
     let mut output = output::Output::open();
@@ -114,13 +114,9 @@ async fn open_page(
     shutdown: Shutdown,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let listen = address.listen.clone();
-    let page = GroupPage::bind(address, group).await.map_err(|error| {
-        let error = anyhow::Error::from(error).context(format!("failed to listen on {listen} for browsers"));
-        hinted(
-            error,
-            "give each peer an address of its own with --http, or port 0",
-        )
-    })?;
+    let page = GroupPage::bind(address, group)
+        .await
+        .map_err(ListenError::of_page(&listen))?;
     tracing::info!(page = %format!("http://{}/", page.local_address()?), "serving a page");
     Ok(tokio::spawn(async move {
         if let Err(error) = page.serve(shutdown).await {

@@ -39,7 +39,7 @@ pub use client::{Client, ClientSettings, ConnectError};
 pub use clock::ServerClock;
 pub use connection::{Connection, ConnectionSettings};
 pub use dial::Dialer;
-pub use listener::{Listener, MemoryConnector};
+pub use listener::{ListenError, Listener, MemoryConnector};
 pub use outbox::{Outbox, OutboxLimits, Patience, Pushed};
 pub use requests::{Observer, ReceivedEvent, ReceivedReply};
 pub use server::{Identity, ServerLimits, raise_open_files_limit, serve};
