@@ -27,9 +27,8 @@ pub(crate) struct Args {
     /// without it, ten example accounts with the PIN 1234, for this machine only
     #[arg(long, value_name = "FILE")]
     pub(crate) accounts: Option<PathBuf>,
-    /// How slow new PINs are to guess; `least` is for tests on this machine
-    #[arg(long, value_name = "COST", default_value = "strong", global = true)]
-    pub(crate) pin_cost: Cost,
+    #[command(flatten)]
+    pin_cost: PinCostArg,
     /// Logins that may wait for their PIN to be checked
     #[arg(long, value_name = "N", default_value_t = limits::HASHES_WAITING_DEFAULT)]
     pub(crate) hashes_waiting: usize,
@@ -67,6 +66,8 @@ pub(crate) enum Command {
         /// PIN of the accounts whose documents have none; asked for if it is not given
         #[arg(long)]
         pin: Option<String>,
+        #[command(flatten)]
+        pin_cost: PinCostArg,
     },
     /// Replay the whole journal into an independent model, and prove that all money sums up to zero
     Audit,
@@ -83,6 +84,8 @@ pub(crate) enum Command {
         /// Its PIN; asked for if it is not given
         #[arg(long)]
         pin: Option<String>,
+        #[command(flatten)]
+        pin_cost: PinCostArg,
     },
     /// Close an account that holds nothing
     Close {
@@ -101,17 +104,30 @@ pub(crate) enum Command {
     },
 }
 
+/// Of whatever hashes PINs: the server and some commands, not all of them.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct PinCostArg {
+    /// How slow new PINs are to guess; `least` is for tests on this machine [default: strong]
+    #[arg(long, value_name = "COST")]
+    pin_cost: Option<Cost>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Cost {
+enum Cost {
     Strong,
     Least,
 }
 
 impl Args {
+    /// What is said after the command, or before it.
     pub(crate) fn pin_cost(&self) -> PinCost {
-        match self.pin_cost {
-            Cost::Strong => PinCost::DEFAULT,
-            Cost::Least => PinCost::LEAST,
+        let of_command = match &self.command {
+            Some(Command::Import { pin_cost, .. } | Command::Open { pin_cost, .. }) => pin_cost.pin_cost,
+            _ => None,
+        };
+        match of_command.or(self.pin_cost.pin_cost) {
+            None | Some(Cost::Strong) => PinCost::DEFAULT,
+            Some(Cost::Least) => PinCost::LEAST,
         }
     }
 
@@ -185,4 +201,45 @@ pub(crate) fn new_account(
             .map_err(|error| hinted(anyhow::Error::from(error), "for example --balance 100.00"))?,
         pin: pin(given_pin)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn what_hashes_no_pin_has_no_cost_of_one() {
+        let command = Args::command();
+        let with_cost: Vec<&str> = command
+            .get_subcommands()
+            .filter(|sub| sub.get_arguments().any(|arg| arg.get_id() == "pin_cost"))
+            .map(clap::Command::get_name)
+            .collect();
+        assert_eq!(with_cost, ["import", "open"]);
+        assert!(
+            !command
+                .get_arguments()
+                .any(|arg| arg.get_id() == "pin_cost" && arg.is_global_set())
+        );
+    }
+
+    #[test]
+    fn the_cost_of_a_pin_is_said_before_the_command_or_after_it() {
+        let check = |words: &str, expected| {
+            let args = Args::try_parse_from(words.split(' ')).expect(words);
+            assert_eq!(args.pin_cost(), expected, "{words}");
+        };
+        check("bank", PinCost::DEFAULT);
+        check("bank --pin-cost least", PinCost::LEAST);
+        check("bank open 1 --holder A", PinCost::DEFAULT);
+        check("bank --pin-cost least open 1 --holder A", PinCost::LEAST);
+        check("bank open 1 --holder A --pin-cost least", PinCost::LEAST);
+        check(
+            "bank --pin-cost least import out --pin-cost strong",
+            PinCost::DEFAULT,
+        );
+        assert!(Args::try_parse_from(["bank", "audit", "--pin-cost", "least"]).is_err());
+    }
 }

@@ -68,7 +68,7 @@ fn manage(args: Args) -> anyhow::Result<()> {
             let count = open_existing()?.export(directory)?;
             print(&format!("{count} accounts exported"))
         }
-        Command::Import { directory, pin } => {
+        Command::Import { directory, pin, .. } => {
             let pin = args::pin(pin.as_deref())?;
             let count = open()?.import(directory, &pin, cost)?;
             print(&format!("{count} accounts imported"))
@@ -78,6 +78,7 @@ fn manage(args: Args) -> anyhow::Result<()> {
             holder,
             balance,
             pin,
+            ..
         } => {
             let new = args::new_account(account, holder, balance.as_deref(), pin.as_deref())?;
             open()?.open_accounts(&[new], cost)?;
