@@ -3,9 +3,9 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use bank::{AccountId, Amount, FirstAccounts, NewAccount, Pin, PinCost, Settings, StoreSettings, limits};
+use bank::{AccountId, Amount, FirstAccounts, Pin, PinCost, Settings, StoreSettings, limits};
 use clap::{Parser, Subcommand, ValueEnum};
-use proto::net::cli::{ObserveArgs, PageArgs, ServerArgs, hinted};
+use proto::net::cli::{ObserveArgs, PageArgs, ServerArgs, hinted, misused, parse_address};
 
 /// A bank: an exact, durable ledger behind sessions with PINs
 #[derive(Debug, Parser)]
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000", value_parser = parse_address)]
     pub(crate) listen: String,
     /// Directory of the journal
     #[arg(long, value_name = "DIR", default_value = "data/bank", global = true)]
@@ -74,13 +74,13 @@ pub(crate) enum Command {
     /// Open an account
     Open {
         /// Its RG: 1 to 10 digits
-        account: String,
+        account: AccountId,
         /// Who holds it
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = parse_holder)]
         holder: String,
         /// What it begins with
-        #[arg(long, value_name = "AMOUNT")]
-        balance: Option<String>,
+        #[arg(long, value_name = "AMOUNT", value_parser = Amount::from_typed)]
+        balance: Option<Amount>,
         /// Its PIN; asked for if it is not given
         #[arg(long)]
         pin: Option<String>,
@@ -90,7 +90,7 @@ pub(crate) enum Command {
     /// Close an account that holds nothing
     Close {
         /// Its RG
-        account: String,
+        account: AccountId,
     },
     /// Fill an empty directory for measurements: accounts with the PIN 1234 and random transfers among them
     #[command(hide = true)]
@@ -155,9 +155,14 @@ impl Args {
     }
 }
 
-pub(crate) fn account(text: &str) -> anyhow::Result<AccountId> {
-    text.parse()
-        .map_err(|error| hinted(anyhow::Error::from(error), "for example 1111111111"))
+fn parse_holder(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=limits::HOLDER_BYTES_MAX => Ok(text.to_owned()),
+        _ => Err(format!(
+            "a holder's name has 1 to {} bytes",
+            limits::HOLDER_BYTES_MAX
+        )),
+    }
 }
 
 /// The PIN given, or the one typed twice without echo.
@@ -166,7 +171,7 @@ pub(crate) fn pin(given: Option<&str>) -> anyhow::Result<Pin> {
         Some(given) => given.to_owned(),
         None => {
             if !std::io::stdin().is_terminal() {
-                return Err(hinted(
+                return Err(misused(
                     anyhow::anyhow!("nobody can be asked for a PIN here"),
                     "give it with --pin, or in the environment variable BANK_PIN",
                 ));
@@ -180,27 +185,7 @@ pub(crate) fn pin(given: Option<&str>) -> anyhow::Result<Pin> {
     };
     typed
         .parse()
-        .map_err(|error| hinted(anyhow::Error::from(error), "for example --pin 4711"))
-}
-
-pub(crate) fn new_account(
-    rg: &str,
-    holder: &str,
-    balance: Option<&str>,
-    given_pin: Option<&str>,
-) -> anyhow::Result<NewAccount> {
-    if holder.is_empty() || holder.len() > limits::HOLDER_BYTES_MAX {
-        let what = anyhow::anyhow!("a holder's name has 1 to {} bytes", limits::HOLDER_BYTES_MAX);
-        return Err(hinted(what, "give it with --holder"));
-    }
-    let balance = balance.map(Amount::from_typed).transpose();
-    Ok(NewAccount {
-        account: account(rg)?,
-        holder: holder.to_owned(),
-        balance: balance
-            .map_err(|error| hinted(anyhow::Error::from(error), "for example --balance 100.00"))?,
-        pin: pin(given_pin)?,
-    })
+        .map_err(|error| misused(anyhow::Error::from(error), "for example --pin 4711"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use args::{Args, Command};
-use bank::{Server, Settings, Vault};
+use bank::{NewAccount, Server, Settings, Vault};
 use lamport::ProcessId;
 use lamport::trace::Service;
 use proto::net::cli::{exit_code, hinted, log_to_stderr, parse};
@@ -80,12 +80,17 @@ fn manage(args: Args) -> anyhow::Result<()> {
             pin,
             ..
         } => {
-            let new = args::new_account(account, holder, balance.as_deref(), pin.as_deref())?;
+            let new = NewAccount {
+                account: *account,
+                holder: holder.clone(),
+                balance: *balance,
+                pin: args::pin(pin.as_deref())?,
+            };
             open()?.open_accounts(&[new], cost)?;
             print(&format!("account {account} opened"))
         }
         Command::Close { account } => {
-            open_existing()?.close_account(args::account(account)?)?;
+            open_existing()?.close_account(*account)?;
             print(&format!("account {account} closed"))
         }
         Command::Generate { accounts, entries } => {

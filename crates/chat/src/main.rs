@@ -1,6 +1,5 @@
 //! The chat server: `cargo run -p chat`.
 
-use std::net::ToSocketAddrs as _;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +14,8 @@ use clap::Parser;
 use lamport::ProcessId;
 use lamport::trace::Service;
 use proto::net::cli::{
-    ObserveArgs, PageArgs, ServerArgs, announce, exit_code, hinted, log_to_stderr, parse, parse_duration,
+    ObserveArgs, PageArgs, ServerArgs, announce, exit_code, log_to_stderr, parse, parse_address,
+    parse_duration,
 };
 use proto::net::{Shutdown, raise_open_files_limit};
 
@@ -28,7 +28,7 @@ use proto::net::{Shutdown, raise_open_files_limit};
 )]
 struct Args {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50000", value_parser = parse_address)]
     listen: String,
     /// Directory of the stored history
     #[arg(long, value_name = "DIR", default_value = "data/chat")]
@@ -87,12 +87,6 @@ async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn settings(args: Args) -> anyhow::Result<Settings> {
-    if args.listen.to_socket_addrs().is_err() {
-        return Err(hinted(
-            anyhow::anyhow!("{:?} is no address to listen on", args.listen),
-            "give HOST:PORT, for example --listen 127.0.0.1:50000",
-        ));
-    }
     let tracer = args
         .observe
         .trace

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lamport::ProcessId;
+use proto::net::is_address;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
@@ -37,8 +38,13 @@ pub enum MembersError {
         error: io::Error,
     },
     /// The file is no JSON object of addresses by identity.
-    #[error("the group file is not understood: {0}; hint: {EXAMPLE}")]
-    Form(#[from] serde_json::Error),
+    #[error("the group file {path} is not understood: {error}; hint: {EXAMPLE}")]
+    Form {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
     /// There are too few or too many members.
     #[error("a group has 1 to {MEMBERS_MAX} members, this one has {0}; hint: {EXAMPLE}")]
     Size(usize),
@@ -101,7 +107,10 @@ impl Members {
             path: path.to_owned(),
             error,
         })?;
-        let Listed(members) = serde_json::from_slice(&text)?;
+        let Listed(members) = serde_json::from_slice(&text).map_err(|error| MembersError::Form {
+            path: path.to_owned(),
+            error,
+        })?;
         Self::new(members)
     }
 
@@ -175,12 +184,6 @@ impl<'de> Deserialize<'de> for Listed {
 
         deserializer.deserialize_map(Members)
     }
-}
-
-/// Whether this is a host and a port; whether the host is there, only the system knows.
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use lamport::trace::Service;
 use multicast::clients::Clients;
 use multicast::page::GroupPage;
 use multicast::{Group, GroupSettings, Handle, Members};
-use proto::net::cli::{announce, hinted};
+use proto::net::cli::{announce, hinted, misused};
 use proto::net::web::PageAddress;
 use proto::net::{ListenError, Shutdown};
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ const SECRET_BYTES_MIN: usize = 16;
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let Some(id) = args.id.clone() else {
-        return Err(hinted(
+        return Err(misused(
             anyhow::anyhow!("which member is this?"),
             "say --id P1, --id P2 or --id P3",
         ));

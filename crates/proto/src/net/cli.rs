@@ -1,12 +1,10 @@
-//! What the programs share on the command line: the arguments of every server, durations, [logs](log_to_stderr), and how
-//! an error reaches a person.
+//! What the programs share on the command line: the arguments of every server, durations, addresses, [logs](log_to_stderr), and
+//! how [an error reaches a person](exit_code).
 
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,6 +14,8 @@ use lamport::trace::{Service, Tracer};
 use lamport::{ProcessId, ProcessIdError};
 
 use super::connection::ConnectionSettings;
+use super::dial::is_address;
+pub use super::failure::{exit_code, failure_code, hinted, misused};
 pub use super::log::log_to_stderr;
 use super::server::ServerLimits;
 #[cfg(feature = "web")]
@@ -76,7 +76,7 @@ pub struct TraceArgs {
 #[command(next_help_heading = "Page")]
 pub struct PageArgs {
     /// Serve a live page, /metrics and /healthz over HTTP at this address; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     http: Option<String>,
     /// Where a proxy in front shows the page, such as https://chat.example.org; it passes Host on, and X-Forwarded-For
     #[arg(long, value_name = "URL", requires = "http")]
@@ -164,6 +164,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())
 }
 
+/// Takes `HOST:PORT`; whether the host is there, only the system knows.
+///
+/// # Errors
+///
+/// What an address looks like.
+pub fn parse_address(text: &str) -> Result<String, String> {
+    if is_address(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("not HOST:PORT, such as 127.0.0.1:5000".to_owned())
+    }
+}
+
 fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("with 0 nobody could connect".to_owned()),
@@ -210,67 +223,6 @@ fn with_environment(command: clap::Command, prefix: &str) -> clap::Command {
             _ => arg,
         }
     })
-}
-
-/// An error with what can be done about it.
-#[derive(Debug)]
-struct Hinted {
-    error: anyhow::Error,
-    hint: String,
-}
-
-impl fmt::Display for Hinted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.error)
-    }
-}
-
-impl std::error::Error for Hinted {}
-
-/// Adds to an error what a person can do about it; [`exit_code`] prints it.
-pub fn hinted(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow::Error {
-    Hinted {
-        error: error.into(),
-        hint: hint.into(),
-    }
-    .into()
-}
-
-/// Maps a program's result to its exit code, after printing the error and its hint to stderr.
-#[must_use]
-pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
-    };
-    let mut stderr = anstream::stderr().lock();
-    let red = anstyle::AnsiColor::Red.on_default().bold();
-    // When stderr is gone there is nobody left to tell.
-    let _ = write_failure(&mut stderr, red, &error);
-    ExitCode::FAILURE
-}
-
-/// Writes what failed and why, each cause once, and the hint on a line of its own: that of [`hinted`], or the one that an
-/// error of a library brings with it after `; hint: `.
-fn write_failure(to: &mut impl io::Write, red: anstyle::Style, error: &anyhow::Error) -> io::Result<()> {
-    let mut message = String::new();
-    let mut hint = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<Hinted>())
-        .map(|hinted| hinted.hint.clone());
-    for cause in error.chain().map(ToString::to_string) {
-        let (what, own_hint) = match cause.split_once("; hint: ") {
-            Some((what, hint)) => (what, Some(hint.to_owned())),
-            None => (&*cause, None),
-        };
-        hint = hint.or(own_hint);
-        // Many errors name their source themselves.
-        if !message.contains(what) {
-            message.push_str(if message.is_empty() { "" } else { ": " });
-            message.push_str(what);
-        }
-    }
-    writeln!(to, "{red}error:{red:#} {message}")?;
-    hint.map_or(Ok(()), |hint| writeln!(to, "hint: {hint}"))
 }
 
 #[cfg(test)]
@@ -331,35 +283,5 @@ mod tests {
         assert!(!help.contains("CHAT_HELP"), "{help}");
         assert!(parse_words(&["program", "--memory"]).unwrap().memory);
         assert!(!parse_words(&["program"]).unwrap().memory);
-    }
-
-    #[test]
-    fn a_hint_survives_more_context() {
-        check_told(
-            hinted(io::Error::other("disk full"), "make room").context("failed to start"),
-            "error: failed to start: disk full\nhint: make room\n",
-        );
-    }
-
-    #[test]
-    fn a_hint_within_an_error_has_its_own_line_and_no_cause_is_told_twice() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("failed to listen: {source}; hint: choose another address")]
-        struct Listen {
-            source: io::Error,
-        }
-        let error = Listen {
-            source: io::Error::other("in use"),
-        };
-        check_told(
-            anyhow::Error::from(error).context("failed to start"),
-            "error: failed to start: failed to listen: in use\nhint: choose another address\n",
-        );
-    }
-
-    fn check_told(error: anyhow::Error, expected: &str) {
-        let mut told = Vec::new();
-        write_failure(&mut told, anstyle::Style::new(), &error).unwrap();
-        assert_eq!(String::from_utf8(told).unwrap(), expected);
     }
 }

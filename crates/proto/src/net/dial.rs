@@ -36,6 +36,13 @@ impl Dialer {
     }
 }
 
+/// Whether this is a host and a port; whether the host is there, only the system knows.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 impl fmt::Display for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::cli::hinted;
+use super::failure::misused;
 use crate::Harmless;
 
 /// Sends logs to stderr: with colours where a person reads them, and without where `NO_COLOR` is set or a program does.
@@ -25,7 +25,7 @@ use crate::Harmless;
 /// When `filter` is not understood.
 pub fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
-        hinted(
+        misused(
             anyhow::anyhow!("{filter:?} is no filter for the log: {error}"),
             "use error, warn, info, debug, trace, or a filter such as info,chat=debug",
         )

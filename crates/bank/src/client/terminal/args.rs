@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use proto::net::cli::{TraceArgs, parse_duration};
+use proto::net::cli::{TraceArgs, parse_address, parse_duration};
 
 use crate::account::AccountId;
 use crate::amount::Amount;
@@ -24,12 +24,13 @@ pub struct Args {
         long,
         global = true,
         value_name = "HOST:PORT",
-        default_value = "127.0.0.1:5000"
+        default_value = "127.0.0.1:5000",
+        value_parser = parse_address
     )]
     pub server: String,
     /// The account: an RG of 1 to 10 digits
     #[arg(long, global = true, value_name = "RG")]
-    pub account: Option<String>,
+    pub account: Option<AccountId>,
     /// Read the PIN from the first line of this file
     #[arg(long, global = true, value_name = "FILE")]
     pub pin_file: Option<PathBuf>,
@@ -103,7 +104,7 @@ pub enum Command {
         #[arg(long, value_name = "ENTRY")]
         before: Option<u64>,
         /// At most so many entries
-        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         limit: u64,
     },
     /// Give the account a new PIN; it is asked for, or read from a file or BANK_NEW_PIN

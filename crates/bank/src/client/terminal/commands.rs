@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
-use proto::net::cli::hinted;
+use proto::net::cli::{hinted, misused};
 use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::console::Console;
-use super::{Failure, exit, show};
+use super::{Failure, show};
 use crate::client::{Key, OperationError, Session, TypedPin};
 
 /// Entries asked for at once; the server may give fewer.
@@ -28,15 +28,14 @@ pub(super) async fn run(
     session: &mut Session,
     console: &mut impl Console,
 ) -> Result<(), Failure> {
-    let account = args.account.as_deref().ok_or_else(|| Failure {
-        code: exit::WRONG_USAGE,
-        error: hinted(
+    let account = args.account.ok_or_else(|| {
+        misused(
             anyhow::Error::msg("a command needs an account"),
             "name it: --account 1111111111",
-        ),
+        )
     })?;
     let pin = pin(args.pin_file.as_deref(), "BANK_PIN", "PIN: ", console).await?;
-    match operate(command, account, pin, session, console).await {
+    match operate(command, &account.to_string(), pin, session, console).await {
         Ok(outcome) => {
             console.show(&if args.json {
                 outcome.json.to_string()
@@ -177,17 +176,24 @@ pub(super) async fn pin(
     prompt: &str,
     console: &mut impl Console,
 ) -> anyhow::Result<TypedPin> {
+    const HINT: &str = "name a file whose first line is the PIN";
     if let Some(file) = file {
         let text = fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()));
-        let text = text.map_err(|error| hinted(error, "name a file whose first line is the PIN"))?;
-        return Ok(TypedPin::new(text.lines().next().unwrap_or_default()));
+        let text = text.map_err(|error| hinted(error, HINT))?;
+        return match text.lines().next() {
+            None | Some("") => {
+                let what = anyhow::anyhow!("the first line of {} is empty", file.display());
+                Err(hinted(what, HINT))
+            }
+            Some(pin) => Ok(TypedPin::new(pin)),
+        };
     }
     if let Ok(text) = std::env::var(variable) {
         return Ok(TypedPin::new(&text));
     }
     match console.ask_hidden(prompt).await? {
         Some(text) => Ok(TypedPin::new(&text)),
-        None => Err(hinted(
+        None => Err(misused(
             anyhow::Error::msg("there is no PIN"),
             format!("give it with --pin-file, in the environment variable {variable}, or as a line on stdin"),
         )),

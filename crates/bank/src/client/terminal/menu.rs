@@ -3,6 +3,7 @@
 use anyhow::Context;
 use jiff::tz::TimeZone;
 use proto::Harmless;
+use proto::net::cli::hinted;
 
 use super::args::Args;
 use super::console::Console;
@@ -28,7 +29,10 @@ pub(super) async fn serve(
     let Some(logged_in) = log_in(args, session, console).await? else {
         return Err(Failure {
             code: exit::LOGIN_REFUSED,
-            error: anyhow::Error::msg("nobody logged in"),
+            error: hinted(
+                anyhow::Error::msg("nobody logged in"),
+                "type an account and its PIN, or give a command: `bank-client --help` lists them",
+            ),
         });
     };
     let name = if logged_in.holder.is_empty() {
@@ -106,7 +110,7 @@ async fn log_in(
     session: &mut Session,
     console: &mut impl Console,
 ) -> Result<Option<LoggedIn>, Failure> {
-    let mut given = args.account.clone();
+    let mut given = args.account.map(|account| account.to_string());
     loop {
         let first_try = given.is_some();
         let account = match given.take() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
 use proto::Harmless;
-use proto::net::cli::{exit_code, hinted, log_to_stderr};
+use proto::net::cli::{exit_code, failure_code, hinted, log_to_stderr};
 use proto::net::{ClientSettings, ConnectError, Dialer};
 
 pub use args::{Args, Command};
@@ -122,7 +122,7 @@ struct Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self {
-            code: exit::REFUSED,
+            code: failure_code(&error),
             error,
         }
     }

@@ -13,7 +13,7 @@ use chat::client::{JoinError, Recorder, Settings};
 use clap::Parser;
 use lamport::trace::Service;
 use lamport::{ProcessId, ProcessIdError};
-use proto::net::cli::{TraceArgs, exit_code, hinted, log_to_stderr, parse};
+use proto::net::cli::{TraceArgs, exit_code, hinted, log_to_stderr, misused, parse, parse_address};
 use proto::net::{ConnectError, Dialer};
 
 /// Chat at the terminal, or as a filter: one line in, one line out
@@ -28,7 +28,7 @@ use proto::net::{ConnectError, Dialer};
 )]
 struct Args {
     /// Address of the server
-    #[arg(value_name = "ADDR", default_value = "127.0.0.1:50000")]
+    #[arg(value_name = "ADDR", default_value = "127.0.0.1:50000", value_parser = parse_address)]
     address: String,
     /// Your name; a terminal is asked for it otherwise
     #[arg(long, value_name = "NAME")]
@@ -84,7 +84,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let result = match (is_terminal, args.name.is_some()) {
         (true, has_name) => terminal::run(settings, has_name).await,
         (false, true) => filter::run(settings, args.json).await,
-        (false, false) => Err(hinted(
+        (false, false) => Err(misused(
             anyhow::anyhow!("nobody can be asked for a name here"),
             "give one with --name NAME",
         )),
@@ -108,10 +108,8 @@ fn explain(error: JoinError, address: &str) -> anyhow::Error {
             .hint
             .clone()
             .unwrap_or_else(|| "try another name or room".to_owned()),
-        JoinError::Connect(ConnectError::Unreachable { source, .. })
-            if source.kind() == std::io::ErrorKind::InvalidInput =>
-        {
-            "an address is HOST:PORT, such as 127.0.0.1:50000".to_owned()
+        JoinError::Connect(ConnectError::WrongServer { .. }) => {
+            "give the address of a chat server".to_owned()
         }
         JoinError::Connect(_) => format!("is a server running at {address}? `cargo run -p chat` starts one"),
         JoinError::Lost => "try again; the server's log may say more".to_owned(),

@@ -17,7 +17,7 @@ use proto::net::cli;
 #[command(name = "multicast-client", version, mut_arg("trace", |trace| trace.global(true)))]
 struct Args {
     /// The peer: HOST:PORT, PORT, or P1, P2, P3
-    #[arg(value_name = "ADDR")]
+    #[arg(value_name = "ADDR", value_parser = run::resolve)]
     address: String,
     #[command(subcommand)]
     command: Command,

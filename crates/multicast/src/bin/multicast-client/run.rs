@@ -9,7 +9,7 @@ use lamport::ProcessId;
 use lamport::trace::Service;
 use multicast::client::{self, ClientError, Seen, Sent, Session, Since, TraceObserver, Watch};
 use proto::net::cli::hinted;
-use proto::net::{ClientSettings, ConnectError, Dialer};
+use proto::net::{ClientSettings, ConnectError, Dialer, is_address};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::{Args, Command, show};
@@ -18,8 +18,7 @@ use crate::{Args, Command, show};
 const SENDING_MAX: usize = 1024;
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let address = resolve(&args.address);
-    let dialer = Dialer::Tcp(address.clone());
+    let dialer = Dialer::Tcp(args.address.clone());
     let own = || ProcessId::new(&format!("client-{}", std::process::id()));
     let tracer = args
         .trace
@@ -36,21 +35,22 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Members => status(&dialer, settings, args.json, show::members).await,
     };
     tracer.close()?;
-    result.map_err(|error| explain(error, &address))
+    result.map_err(|error| explain(error, &args.address))
 }
 
 /// `P2` is the built-in group's, `5002` a port on this machine.
-fn resolve(address: &str) -> String {
+pub(crate) fn resolve(address: &str) -> Result<String, &'static str> {
     let builtin = [("P1", 5001), ("P2", 5002), ("P3", 5003)];
     if let Some((_, port)) = builtin
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(address))
     {
-        return format!("localhost:{port}");
+        return Ok(format!("localhost:{port}"));
     }
     match address.parse::<u16>() {
-        Ok(port) => format!("localhost:{port}"),
-        Err(_) => address.to_owned(),
+        Ok(port) => Ok(format!("localhost:{port}")),
+        Err(_) if is_address(address) => Ok(address.to_owned()),
+        Err(_) => Err("not HOST:PORT, a port, or one of P1, P2 and P3"),
     }
 }
 
@@ -209,7 +209,10 @@ mod tests {
             ("7000", "localhost:7000"),
             ("host:1", "host:1"),
         ] {
-            assert_eq!(resolve(given), expected);
+            assert_eq!(resolve(given).as_deref(), Ok(expected));
+        }
+        for nonsense in ["P9", "99999", "host", "host:"] {
+            assert!(resolve(nonsense).is_err(), "{nonsense}");
         }
     }
 }
