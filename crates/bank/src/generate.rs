@@ -20,7 +20,7 @@ fn generated_account(n: u32) -> AccountId {
 ///
 /// # Errors
 ///
-/// [`SetupError`]; `AccountExists` if the directory is not empty.
+/// [`SetupError`]; `Filled` if there is a bank in the directory.
 pub fn generate(directory: &Path, accounts: u32, entries: u64) -> Result<(), SetupError> {
     let pin: Pin = "1234".parse().expect("four digits are a PIN");
     let pin = PinHash::new(&pin, [0; 16], PinCost::LEAST);
@@ -30,6 +30,9 @@ pub fn generate(directory: &Path, accounts: u32, entries: u64) -> Result<(), Set
         ..StoreSettings::default()
     };
     let (mut store, mut ledger) = FileStore::open(directory, settings)?;
+    if ledger.last_entry() > 0 {
+        return Err(SetupError::Filled(directory.to_owned()));
+    }
     let opening = (0..accounts).map(|n| Operation::Open {
         account: generated_account(n),
         holder: format!("Holder {n}").into(),

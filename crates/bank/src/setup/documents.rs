@@ -71,6 +71,9 @@ pub(super) fn read_accounts(path: &Path) -> Result<Vec<NewAccount>, SetupError> 
     };
     let documents: Vec<Document<'_>> =
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if documents.is_empty() {
+        return Err(wrong("there is no account in it".to_owned()));
+    }
     documents
         .into_iter()
         .map(|document| document.into_account(None).map_err(wrong))

@@ -60,13 +60,19 @@ pub enum SetupError {
         /// What is wrong with it.
         what: String,
     },
+    /// There is no account in a directory of documents.
+    #[error("there is no document *.json in {}; hint: name a directory that bank export wrote", .0.display())]
+    NoDocuments(PathBuf),
+    /// A directory that is to be filled for measurements holds a bank.
+    #[error("there is a bank in {} already; hint: name an empty directory with --data", .0.display())]
+    Filled(PathBuf),
     /// The example accounts must not be made where others can reach them.
     #[error(
         "the example accounts with the PIN 1234 are only for this machine; hint: give accounts of your own with --accounts FILE"
     )]
     ExamplesExposed,
     /// The ledger refused.
-    #[error("account {account}: {refusal}; hint: {}", hint_for(*refusal))]
+    #[error("account {account} cannot be opened or closed: {refusal}; hint: {}", hint_for(*refusal))]
     Refused {
         /// Which account.
         account: AccountId,

@@ -141,6 +141,9 @@ impl Vault {
             }
             accounts.push(new);
         }
+        if accounts.is_empty() {
+            return Err(SetupError::NoDocuments(directory.to_owned()));
+        }
         accounts.sort_by_key(|new| new.account);
         self.open_accounts(&accounts, cost)?;
         Ok(accounts.len())
