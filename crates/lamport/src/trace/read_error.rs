@@ -21,7 +21,7 @@ pub struct ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadProblem {
     /// The input failed.
-    #[error("cannot be read")]
+    #[error("cannot be read: {0}; hint: is it a file that this user may read?")]
     Io(#[from] io::Error),
     /// The line is too long for a trace.
     #[error("longer than {LINE_BYTES_MAX} bytes; hint: is this a trace?")]

@@ -8,7 +8,12 @@ use lamport::view::{self, Axis, Filter, Fold, Style, Theme};
 
 /// Check, draw and count what the traces of a run tell. A trace is the file that a service writes with --trace.
 #[derive(Debug, Parser)]
-#[command(name = "lamport", version, max_term_width = 100)]
+#[command(
+    name = "lamport",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 1 a run breaks a rule; 2 wrong usage, or a file that cannot be read or written."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -206,7 +211,7 @@ fn rule(name: &str) -> Result<Rule, &'static str> {
         .iter()
         .copied()
         .find(|rule| rule.name() == name)
-        .ok_or("hint: `lamport rules` lists the rules")
+        .ok_or("there is no such rule; `lamport rules` lists them")
 }
 
 #[cfg(test)]

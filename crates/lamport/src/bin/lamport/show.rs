@@ -38,6 +38,7 @@ pub(crate) fn table(arguments: &Table) -> anyhow::Result<bool> {
     let table = view::Table::read(&mut merge, &part.filter());
     progress.finish_and_clear();
     let table = table?;
+    tell_empty(table.messages.is_empty());
     tell_missing(table.left_out, table.dropped);
     let text = match arguments.by_message {
         true => table.by_message().to_string(),
@@ -61,11 +62,15 @@ pub(crate) fn read(part: &Part) -> anyhow::Result<Run> {
     let run = Run::read(&mut merge, &part.filter());
     progress.finish_and_clear();
     let run = run?;
-    if run.events.is_empty() {
-        eprintln!("no event is shown; hint: `lamport stats` tells the processes and their times");
-    }
+    tell_empty(run.events.is_empty());
     tell_missing(run.left_out, run.dropped);
     Ok(run)
+}
+
+fn tell_empty(is_empty: bool) {
+    if is_empty {
+        eprintln!("no event is shown; hint: `lamport stats` tells the processes and their times");
+    }
 }
 
 fn tell_missing(left_out: u64, dropped: u64) {
