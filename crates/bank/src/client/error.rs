@@ -93,6 +93,8 @@ fn hint_for(code: &str) -> Option<&'static str> {
     Some(match code {
         "login_failed" => "check the account's number and the PIN",
         "insufficient_funds" => "choose a smaller amount, or deposit first",
+        "same_account" => "name another account to be paid",
+        "invalid_pin" => "choose one of digits only, such as 4711",
         "unknown_account" => "check the number of the account to be paid",
         "key_reused" => "this key belongs to another operation; leave --key away for a new one",
         _ => return None,

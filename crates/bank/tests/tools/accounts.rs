@@ -1,34 +1,16 @@
 //! `bank export`, `import`, `open`, `close` and `audit`, as an operator meets them.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
-/// Runs `bank` in `directory`, where nobody can be asked anything.
-fn bank(directory: &Path, words: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bank"))
-        .current_dir(directory)
-        .args(words.split(' '))
-        .env_remove("BANK_PIN")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
+use crate::BANK;
+use crate::mistakes::{check_failure, run};
 
 /// What a command that succeeds prints.
 fn done(directory: &Path, words: &str) -> String {
-    let output = bank(directory, words);
+    let output = run(BANK, directory, words);
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words}: {log}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
-
-/// A command that fails says `what`, and ends with `hint`.
-fn check_refused(directory: &Path, words: &str, what: &str, hint: &str) {
-    let output = bank(directory, words);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{words}: {told}");
-    assert!(told.contains(&format!("error: {what}")), "{words}: {told}");
-    assert!(told.ends_with(&format!("\nhint: {hint}\n")), "{words}: {told}");
 }
 
 #[test]
@@ -51,11 +33,13 @@ fn accounts_go_from_one_bank_to_another_and_the_sum_stays_zero() {
         audited.contains(r#""accounts":1"#) && audited.contains(r#""sum":0"#),
         "{audited}"
     );
-    check_refused(
+    let hint = "withdraw or transfer the money first";
+    check_failure(
+        BANK,
         at,
         "close 0042 --data two",
-        "account 0042: ",
-        "withdraw or transfer the money first",
+        "account 0042 cannot be opened or closed: ",
+        hint,
     );
 }
 
@@ -66,40 +50,39 @@ fn what_is_not_there_is_told_and_not_made() {
     let hint = "name the directory of a bank with --data";
     for command in ["audit", "export out", "close 1"] {
         let words = format!("{command} --data nowhere");
-        check_refused(at, &words, "there is no bank in nowhere", hint);
+        check_failure(BANK, at, &words, "there is no bank in nowhere", hint);
     }
     assert!(!at.join("nowhere").exists());
     std::fs::create_dir(at.join("other")).unwrap();
     std::fs::write(at.join("other/notes"), "").unwrap();
     for command in ["audit", "export out", "close 1"] {
         let words = format!("{command} --data other");
-        check_refused(at, &words, "there is no bank in other", hint);
+        check_failure(BANK, at, &words, "there is no bank in other", hint);
     }
     assert_eq!(std::fs::read_dir(at.join("other")).unwrap().count(), 1);
     std::fs::write(at.join("file"), "").unwrap();
     let hint = "name a directory that this user may write to with --data";
-    check_refused(
-        at,
-        "open 1 --holder A --pin 4711 --data file",
-        "failed to use the data directory file: ",
-        hint,
-    );
-    let hint = "name a directory that this user may write to with --data";
-    check_refused(
-        at,
-        "--listen 127.0.0.1:0 --data file",
-        "failed to use the data directory file: ",
-        hint,
-    );
+    for command in ["open 1 --holder A --pin 4711", "--listen 127.0.0.1:0"] {
+        let words = format!("{command} --data file");
+        check_failure(BANK, at, &words, "failed to use the data directory file: ", hint);
+    }
 }
 
 #[test]
-fn where_nobody_can_be_asked_for_a_pin_the_hint_says_how_to_give_one() {
+fn a_directory_in_use_is_told_with_the_process_that_has_it() {
     let directory = tempfile::tempdir().unwrap();
-    check_refused(
-        directory.path(),
-        "open 1 --holder A",
-        "nobody can be asked for a PIN here",
-        "give it with --pin, or in the environment variable BANK_PIN",
+    let at = directory.path();
+    let open = "open 1 --holder A --pin 4711 --pin-cost least --data bank";
+    done(at, open);
+    let vault = bank::Vault::open(&at.join("bank")).unwrap();
+    let what = format!(
+        "the data directory bank is in use by process {}",
+        std::process::id()
     );
+    let hint = "end that process, or name another directory with --data";
+    for command in ["audit", "export out", "close 1", "--listen 127.0.0.1:0"] {
+        check_failure(BANK, at, &format!("{command} --data bank"), &what, hint);
+    }
+    drop(vault);
+    done(at, "audit --data bank");
 }

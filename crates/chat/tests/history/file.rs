@@ -14,7 +14,7 @@ async fn the_second_server_on_a_directory_is_refused_until_the_first_has_ended()
     assert!(matches!(refused, OpenError::InUse(_)), "{refused:?}");
     let text = refused.to_string();
     assert!(
-        text.contains(&format!("(process {})", std::process::id())) && text.contains("hint: "),
+        text.contains(&format!("in use by process {};", std::process::id())) && text.contains("hint: "),
         "{text}"
     );
     first.close(0).await.expect("ends cleanly");

@@ -88,7 +88,7 @@ impl ReceivedReply {
             outcome: Err(ToldError {
                 code: codes::LINE_TOO_LONG.to_string(),
                 message: format!("the request is longer than {LINE_BYTES_MAX} bytes"),
-                hint: None,
+                hint: Some("send a shorter text".to_owned()),
             }),
         }
     }
