@@ -276,7 +276,7 @@ mod tests {
         let missing = place.path().join("missing");
         assert!(matches!(
             audit(&missing),
-            Err(AuditFailure::Store(StoreError::Io { .. }))
+            Err(AuditFailure::Store(StoreError::NoBank(_)))
         ));
         assert!(!missing.exists());
     }

@@ -89,7 +89,7 @@ export class Wire {
 
   #open() {
     this.#isWaiting = false;
-    const socket = new WebSocket(`ws://${location.host}/ws`);
+    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
     this.#socket = socket;
     // What comes from a connection that was given up is nobody's.
     socket.onmessage = ({ data }) => {
