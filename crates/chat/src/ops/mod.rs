@@ -93,7 +93,7 @@ pub struct HistoryQuery<'a> {
     pub after: Option<u64>,
     /// Only earlier ones.
     pub before: Option<u64>,
-    /// At most so many, 1 to [`HISTORY_LIMIT_MAX`].
+    /// At most so many, 1 to [`HISTORY_LIMIT_MAX`](crate::limits::HISTORY_LIMIT_MAX).
     pub limit: u64,
 }
 

@@ -78,8 +78,13 @@ pub struct PageArgs {
     /// Serve a live page, /metrics and /healthz over HTTP at this address; port 0 takes a free one
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     http: Option<String>,
-    /// Where a proxy in front shows the page, such as https://chat.example.org; it passes Host on, and X-Forwarded-For
-    #[arg(long, value_name = "URL", requires = "http")]
+    /// Where a proxy in front shows the page.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "http",
+        help = "Where a proxy in front shows the page, such as https://chat.example.org; it passes Host on, and X-Forwarded-For"
+    )]
     http_url: Option<PublicUrl>,
 }
 
