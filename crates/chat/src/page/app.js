@@ -79,15 +79,17 @@ function refuse(why) {
   $("join-error").textContent = why;
 }
 
-/** Takes up every room where it was left; then sends again what the replay shows was not carried out. */
+/** Takes up every room where it was left; then sends again what the replays show was not carried out. */
 async function comeBack() {
   const rooms = [...places.values()].filter((place) => place.isRoom);
+  for (const room of rooms) room.leaveOff();
   const lost = outgoing.unconfirmed;
   try {
     const [first, ...others] = rooms;
     const joined = await request("join", { name: me.name, token: me.token, password: me.password, room: first?.name, since: first?.seq });
     me.token = joined.token;
-    await Promise.all(others.map((room) => request("enter", { room: room.name, since: room.seq })));
+    first?.takeUp(joined.seq);
+    await Promise.all(others.map(async (room) => room.takeUp((await request("enter", { room: room.name, since: room.seq })).seq)));
     // Replies come in order, so the replays are through once this one is there.
     await Promise.all(rooms.map(readPeople));
   } catch (error) {
@@ -114,6 +116,7 @@ function receive(event) {
     case "told":
       return add(conversation(event.from), Line.message({ ...event, me: me.name, isPrivate: true }));
     case "lagged":
+      places.get(event.room).hasHole = true;
       return notice(places.get(event.room), `${event.missed} messages were missed; older ones are in the history`);
     case "error":
       // Coming back would take the name back, and back again.

@@ -39,11 +39,14 @@ export class Outgoing {
     return true;
   }
 
-  /** Sends again those of `lost` that the replay did not show. */
+  /** Sends again those of `lost` that the replay did not show. Where it has a hole, that is for the person to decide. */
   sendAgain(lost) {
     const again = lost.filter((say) => this.#unconfirmed.includes(say));
     this.#unconfirmed = this.#unconfirmed.filter((say) => !again.includes(say));
-    for (const say of again) this.#send(say);
+    for (const say of again) {
+      if (say.place.hasHole) this.#fail(say, new Error("not all of what was said meanwhile is kept"));
+      else this.#send(say);
+    }
   }
 
   #send(say) {

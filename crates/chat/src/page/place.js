@@ -8,6 +8,7 @@ export class Place {
   seq = 0; // The last number known; everything up to it has been seen or given up.
   first = null; // The smallest number shown; older ones are in the history.
   hasOlder = false;
+  hasHole = false; // Of what was said while the connection was lost, not everything is known.
   unread = 0;
   isUrgent = false; // Something unread is for me.
   draft = "";
@@ -22,6 +23,18 @@ export class Place {
   /** Who a private conversation is with. */
   get other() {
     return this.name.slice(1);
+  }
+
+  /** The connection was lost: the replay will tell what is said meanwhile. */
+  leaveOff() {
+    this.hasHole = false;
+  }
+
+  /** Entered again, with the number `seq`. A hub that has forgotten the room counts anew, and everything in it is news. */
+  takeUp(seq) {
+    if (seq > this.seq) return;
+    this.seq = 0;
+    this.hasHole = true;
   }
 
   /** Puts a line at the end. */

@@ -50,6 +50,41 @@ fn a_page_comes_back_without_a_gap_or_a_double() {
     }
 }
 
+/// What was said and not answered may lie in the hole: said again by itself it would perhaps stand there twice.
+#[test]
+fn where_the_replay_has_a_hole_a_person_decides_what_is_said_again() {
+    let Some(browser) = Browser::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut hub = hub(dir.path());
+    let bia = browser.blank();
+    bia.before_load(Script::Deaf);
+    bia.goes_to(hub.page());
+    join(&bia, "Bia");
+    // Further than the two of them come when they enter anew.
+    for text in ["one", "two", "three"] {
+        says(&bia, text);
+    }
+    bia.until("document.querySelectorAll('#log .own:not(.pending)').length === 3");
+    bia.evaluate("window.deaf = true");
+    says(&bia, "said and forgotten");
+    let ana = joined(&browser, &hub, "Ana");
+    hears(&ana, "Bia: said and forgotten");
+    hub.stop();
+    std::fs::remove_dir_all(dir.path()).expect("the hub is gone");
+    bia.evaluate("window.deaf = false");
+    hub.start_again();
+    bia.sees(
+        "#log .trouble",
+        "perhaps not sent: not all of what was said meanwhile is kept",
+    );
+    ana.sees("#state", "connected");
+    // The numbers begin anew, and what is said under them is heard.
+    says(&ana, "a new beginning");
+    hears(&bia, "Ana: a new beginning");
+    says(&bia, "so it is");
+    hears(&ana, "Bia: so it is");
+}
+
 #[test]
 fn a_page_that_is_refused_for_now_comes_back_later() {
     let Some(browser) = Browser::start() else { return };
