@@ -49,7 +49,7 @@ export function showDetails(light, history, select) {
       element("span", { class: "beside" }, `${concurrentTo(light, history)} concurrent`)),
     element("dl", {},
       ...row("Lamport time", String(event.lamport)),
-      ...row("Event", `number ${event.number} of ${event.process}’s life ${event.incarnation}`),
+      ...row("Event", `number ${event.number} of ${event.process}’s life of ${clockTime(event.incarnation)}`),
       ...row("Message", event.message && text(event.message)),
       ...row("Text", event.message && text(event.label)),
       ...row("Time of day", clockTime(event.at)),
