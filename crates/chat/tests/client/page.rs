@@ -11,8 +11,8 @@ mod talk;
 
 use std::path::Path;
 
-use browser::{Browser, Key, Page, Service};
-use serde_json::json;
+use browser::{Browser, Key, Page, Script, Service};
+use serde_json::{Value, json};
 
 /// A hub with a page, storing in `dir`.
 fn hub(dir: &Path) -> Service {
@@ -32,6 +32,28 @@ fn join(page: &Page, name: &str) {
     page.fill("#join [name=name]", name);
     page.click("#join button");
     page.sees("#state", "connected");
+}
+
+fn enter(page: &Page, room: &str) {
+    says(page, &format!("/enter {room}"));
+    page.sees("#room-name", room);
+}
+
+/// A page that speaks to an impostor instead of its hub; what it is answered has to be said first.
+fn deceived(browser: &Browser, hub: &Service) -> Page {
+    let page = browser.blank();
+    page.before_load(Script::Impostor);
+    page.goes_to(hub.page());
+    page
+}
+
+/// What a hub answers that lets Ana in.
+fn answers() -> Value {
+    json!({
+        "join": {"ok": {"name": "Ana", "room": "lobby", "seq": 2, "members": 1, "token": "t"}},
+        "who": {"ok": {"room": "lobby", "members": ["Ana"], "more": false}},
+        "history": {"ok": {"room": "lobby", "events": [], "more": false}},
+    })
 }
 
 fn says(page: &Page, text: &str) {

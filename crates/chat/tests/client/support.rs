@@ -132,12 +132,10 @@ impl Person {
             .get_process_mut()
             .set_window_size(columns, ROWS.get())
             .expect("a size");
-        let (drawn_before, until) = (self.raw.len(), Instant::now() + PATIENCE);
-        while !self.raw[drawn_before..].ends_with(END_OF_DRAWING) {
-            assert!(Instant::now() < until, "it is not drawn anew:\n{}", self.look());
-            std::thread::sleep(Duration::from_millis(5));
-            self.look();
-        }
+        let drawn_before = self.raw.len();
+        self.waits("it is not drawn anew", |person, _| {
+            person.raw[drawn_before..].ends_with(END_OF_DRAWING)
+        });
     }
 
     /// Sends SIGTERM to the child of the shell at this terminal that runs `program` (Linux).
@@ -159,33 +157,38 @@ impl Person {
     /// Waits until the screen shows `text`.
     #[track_caller]
     pub(crate) fn sees(&mut self, text: &str) {
-        let until = Instant::now() + PATIENCE;
-        while !self.look().contains(text) {
-            assert!(Instant::now() < until, "{text:?} never came:\n{}", self.look());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.waits(&format!("{text:?} never came"), |_, screen| screen.contains(text));
     }
 
     /// Waits until the screen shows `text`, over the ends of its rows.
     #[track_caller]
     pub(crate) fn sees_over_rows(&mut self, text: &str) {
-        let until = Instant::now() + PATIENCE;
-        while !self.look().replace('\n', "").contains(text) {
-            assert!(Instant::now() < until, "{text:?} never came:\n{}", self.look());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.waits(&format!("{text:?} never came"), |_, screen| {
+            screen.replace('\n', "").contains(text)
+        });
     }
 
     /// Waits until the program has ended, and returns the last screen.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> String {
+        self.waits("it never ended", |person, _| {
+            !person.session.get_process().is_alive().expect("a process")
+        });
+        self.look()
+    }
+
+    /// Looks at the screen until it `is_so`; `otherwise` is what to complain of if that never comes.
+    #[track_caller]
+    fn waits(&mut self, otherwise: &str, is_so: impl Fn(&Self, &str) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while self.session.get_process().is_alive().expect("a process") {
-            self.look();
-            assert!(Instant::now() < until, "it never ended:\n{}", self.look());
+        loop {
+            let screen = self.look();
+            if is_so(self, &screen) {
+                return;
+            }
+            assert!(Instant::now() < until, "{otherwise}:\n{screen}");
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.look()
     }
 
     /// The screen now.

@@ -1,9 +1,9 @@
 //! Reading and writing by keyboard, away from the end of the log, and when something did not go as it should.
 
-use browser::{Browser, Key, Script};
+use browser::{Browser, Key};
 use serde_json::json;
 
-use super::{hears, hub, join, joined, said, says};
+use super::{answers, deceived, enter, hears, hub, join, joined, said, says};
 
 #[test]
 fn the_focus_stays_on_a_room_while_messages_arrive() {
@@ -13,8 +13,7 @@ fn the_focus_stays_on_a_room_while_messages_arrive() {
     let ana = joined(&browser, &hub, "Ana");
     let bia = joined(&browser, &hub, "Bia");
     for page in [&ana, &bia] {
-        says(page, "/enter garden");
-        page.sees("#room-name", "garden");
+        enter(page, "garden");
     }
     ana.click("#rooms li:nth-child(1) button");
     ana.sees("#room-name", "lobby");
@@ -82,16 +81,9 @@ fn what_was_not_sent_is_sent_again_when_asked_to() {
     let Some(browser) = Browser::start() else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let hub = hub(dir.path());
-    let page = browser.blank();
-    page.before_load(Script::Impostor);
-    page.goes_to(hub.page());
-    let refusal = json!({"error": {"code": "rate_limited", "message": "too fast", "hint": "wait"}});
-    let answers = json!({
-        "join": {"ok": {"name": "Ana", "room": "lobby", "seq": 2, "members": 1, "token": "t"}},
-        "who": {"ok": {"room": "lobby", "members": ["Ana"], "more": false}},
-        "history": {"ok": {"room": "lobby", "events": [], "more": false}},
-        "say": refusal,
-    });
+    let page = deceived(&browser, &hub);
+    let mut answers = answers();
+    answers["say"] = json!({"error": {"code": "rate_limited", "message": "too fast", "hint": "wait"}});
     page.evaluate_with("window.answers = arguments[0];", vec![answers]);
     join(&page, "Ana");
     page.until("document.querySelector('#lines').dataset.empty === 'Nobody has said anything here yet.'");
@@ -128,15 +120,8 @@ fn nobody_has_to_wait_for_the_next_try() {
     let Some(browser) = Browser::start() else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let hub = hub(dir.path());
-    let page = browser.blank();
-    page.before_load(Script::Impostor);
-    page.goes_to(hub.page());
-    let answers = json!({
-        "join": {"ok": {"name": "Ana", "room": "lobby", "seq": 2, "members": 1, "token": "t"}},
-        "who": {"ok": {"room": "lobby", "members": ["Ana"], "more": false}},
-        "history": {"ok": {"room": "lobby", "events": [], "more": false}},
-    });
-    page.evaluate_with("window.answers = arguments[0];", vec![answers]);
+    let page = deceived(&browser, &hub);
+    page.evaluate_with("window.answers = arguments[0];", vec![answers()]);
     join(&page, "Ana");
     // The page waits for ever, unless it is told not to.
     page.evaluate("window.setTimeout = () => 0");

@@ -3,7 +3,7 @@
 use browser::{Browser, Script};
 use serde_json::{Value, json};
 
-use super::{hears, hub, join, joined, said, says};
+use super::{answers, deceived, hears, hub, join, joined, said, says};
 
 #[test]
 fn a_page_comes_back_without_a_gap_or_a_double() {
@@ -90,16 +90,13 @@ fn a_page_that_is_refused_for_now_comes_back_later() {
     let Some(browser) = Browser::start() else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let hub = hub(dir.path());
-    let page = browser.blank();
-    page.before_load(Script::Impostor);
-    page.goes_to(hub.page());
+    let page = deceived(&browser, &hub);
+    let welcome = answers()["join"].clone();
     let answers = |join: Value| {
-        let who = json!({"ok": {"room": "lobby", "members": ["Ana"], "more": false}});
-        let history = json!({"ok": {"room": "lobby", "events": [], "more": false}});
-        let answers = json!({"join": join, "who": who, "history": history});
+        let mut answers = answers();
+        answers["join"] = join;
         page.evaluate_with("window.answers = arguments[0]; window.asked = [];", vec![answers]);
     };
-    let welcome = json!({"ok": {"name": "Ana", "room": "lobby", "seq": 2, "members": 1, "token": "t"}});
     let refusal = |code: &str| json!({"error": {"code": code, "message": "not now", "hint": "wait"}});
     let joins = "window.asked.filter((request) => request.op === 'join' && request.token === 't').length";
     answers(welcome.clone());

@@ -3,7 +3,7 @@ use std::process::Command;
 use browser::{Browser, Screen, Service};
 
 use super::super::support::Person;
-use super::{hears, hub, joined, said, says};
+use super::{enter, hears, hub, joined, said, says};
 
 fn at_terminal(hub: &Service, name: &str) -> Person {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat-client"));
@@ -58,8 +58,7 @@ fn rooms_are_read_and_marked_unread() {
     let ana = joined(&browser, &hub, "Ana");
     let bia = joined(&browser, &hub, "Bia");
     for page in [&ana, &bia] {
-        says(page, "/enter garden");
-        page.sees("#room-name", "garden");
+        enter(page, "garden");
     }
     ana.sees("#people", "Bia");
     ana.click("#rooms li:nth-child(1) button");
