@@ -116,7 +116,7 @@ function receive(event) {
     case "told":
       return add(conversation(event.from), Line.message({ ...event, me: me.name, isPrivate: true }));
     case "lagged":
-      places.get(event.room).hasHole = true;
+      places.get(event.room)?.lag();
       return notice(places.get(event.room), `${event.missed} messages were missed; older ones are in the history`);
     case "error":
       // Coming back would take the name back, and back again.

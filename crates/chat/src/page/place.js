@@ -30,6 +30,11 @@ export class Place {
     this.hasHole = false;
   }
 
+  /** Some of what was said will not be told. */
+  lag() {
+    this.hasHole = true;
+  }
+
   /** Entered again, with the number `seq`. A hub that has forgotten the room counts anew, and everything in it is news. */
   takeUp(seq) {
     if (seq > this.seq) return;

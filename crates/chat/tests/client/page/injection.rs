@@ -1,9 +1,9 @@
 //! Whatever people say, and whatever a hub says, stays text.
 
-use browser::{Browser, HOSTILE, Script};
+use browser::{Browser, HOSTILE};
 use serde_json::json;
 
-use super::{hears, hub, join, joined, says};
+use super::{deceived, hears, hub, join, joined, says};
 
 #[test]
 fn nothing_that_people_say_becomes_part_of_a_page() {
@@ -40,9 +40,7 @@ fn nothing_that_a_hub_says_becomes_part_of_a_page() {
     let dir = tempfile::tempdir().expect("a directory");
     let hub = hub(dir.path());
     for hostile in HOSTILE {
-        let page = browser.blank();
-        page.before_load(Script::Impostor);
-        page.goes_to(hub.page());
+        let page = deceived(&browser, &hub);
         let said =
             json!({"event": "said", "room": hostile, "seq": 1, "from": hostile, "text": hostile, "at": 1});
         let refusal = json!({"error": {"code": hostile, "message": hostile, "hint": hostile}});
@@ -65,6 +63,8 @@ fn nothing_that_a_hub_says_becomes_part_of_a_page() {
             json!({"event": "renamed", "room": hostile, "seq": 5, "name": hostile, "to": hostile, "at": 1}),
             json!({"event": "left", "room": hostile, "seq": 6, "name": hostile, "reason": hostile, "at": 1}),
             json!({"event": hostile, "room": hostile, "seq": 7, "at": 1}),
+            json!({"event": "lagged", "room": hostile, "missed": hostile}),
+            json!({"event": "lagged", "room": "where nobody is", "missed": 1}),
             json!({"event": "told", "from": hostile, "text": hostile, "at": 1}),
             json!({"event": "error", "code": hostile, "message": hostile, "hint": hostile}),
         ];
