@@ -93,7 +93,6 @@ mod harmless;
 mod incoming;
 pub mod limits;
 pub mod net;
-mod private;
 mod unreadable;
 mod writer;
 
@@ -103,7 +102,6 @@ pub use fields::{IdField, StampField, Text};
 pub use frame::{Batch, FrameError, LineDecoder, Lines};
 pub use harmless::{ESCAPED_BYTES_MAX, Harmless, escaped_len, is_harmful};
 pub use incoming::{Greeting, Incoming, ReplyError, parse_incoming};
-pub use private::make_private_directory;
 pub use writer::LineWriter;
 
 /// The version of the wire, stated in every greeting.

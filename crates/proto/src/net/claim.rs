@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::private::make_private_directory;
+
 /// The right to use a data directory, until dropped. The system ends it with the process, however that ends.
 #[derive(Debug)]
 pub struct Claim {
@@ -39,7 +41,7 @@ impl Claim {
     ///
     /// [`ClaimError`].
     pub fn take(directory: &Path) -> Result<Self, ClaimError> {
-        crate::make_private_directory(directory)?;
+        make_private_directory(directory)?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)

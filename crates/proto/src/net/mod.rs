@@ -23,6 +23,7 @@ mod listener;
 mod log;
 mod outbound;
 mod outbox;
+mod private;
 mod queue;
 mod read_buffers;
 mod requests;

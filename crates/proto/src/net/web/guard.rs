@@ -13,13 +13,20 @@ use axum::response::{IntoResponse, Response};
 
 use super::proxied::PublicUrl;
 
-const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+macro_rules! security_policy {
+    ($more:literal) => {
+        concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            $more
+        )
+    };
+}
 
-/// The same for a page that was opened over TLS: nothing of it may come without, the WebSocket neither.
-const SECURITY_POLICY_WITH_TLS: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-     upgrade-insecure-requests";
+const SECURITY_POLICY: &str = security_policy!("");
+
+/// The same for a page that was opened over TLS: nothing of it may come without.
+const SECURITY_POLICY_WITH_TLS: &str = security_policy!("; upgrade-insecure-requests");
 
 /// By which names a page is its own.
 pub(super) struct Names {

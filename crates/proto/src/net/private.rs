@@ -1,4 +1,4 @@
-//! EDGE: directories that only their owner may look into.
+//! Directories that only their owner may look into.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -10,7 +10,7 @@ use std::path::Path;
 /// # Errors
 ///
 /// What the system says.
-pub fn make_private_directory(path: &Path) -> io::Result<()> {
+pub(super) fn make_private_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -26,14 +26,14 @@ mod tests {
 
     #[test]
     fn nobody_else_may_look_in() {
-        let place = std::env::temp_dir().join(format!("antes-private-{}", std::process::id()));
-        let made = place.join("data").join("bank");
+        let place = tempfile::tempdir().unwrap();
+        let above = place.path().join("data");
+        let made = above.join("bank");
         make_private_directory(&made).unwrap();
         make_private_directory(&made).expect("it is there already");
-        for directory in [&made, &place] {
+        for directory in [&made, &above] {
             let mode = std::fs::metadata(directory).unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0, "{}", directory.display());
         }
-        std::fs::remove_dir_all(&place).unwrap();
     }
 }
