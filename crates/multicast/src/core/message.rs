@@ -238,7 +238,7 @@ mod tests {
     use lamport::{HORIZON_PER_SECOND, LEAP_MAX_DEFAULT};
 
     use crate::core::frame::{Frame, Message};
-    use crate::core::stage::{OTHER, message, peer, status};
+    use crate::core::stage::{OTHER, message, peer, peer_back_after, status};
     use crate::core::{Input, Output, Peer};
     use crate::members::Member;
 
@@ -277,5 +277,20 @@ mod tests {
         // The silence is over.
         let next = peer.clock() + LEAP_MAX_DEFAULT + 1;
         assert!(!takes(&mut peer, 10 * SECOND, 3, next));
+    }
+
+    #[test]
+    fn the_time_between_two_lives_counts_as_silence_once() {
+        let leap = LEAP_MAX_DEFAULT + 3600 * HORIZON_PER_SECOND;
+        let mut peer = peer_back_after(3600 * SECOND);
+        peer.step(
+            0,
+            Input::Frame(Member::new(OTHER), status(1, 1, 0)),
+            &mut Vec::new(),
+        );
+        assert!(!takes(&mut peer, 0, 1, leap + 1));
+        assert!(takes(&mut peer, 0, 1, leap));
+        let next = peer.clock() + LEAP_MAX_DEFAULT + 1;
+        assert!(!takes(&mut peer, 0, 2, next));
     }
 }

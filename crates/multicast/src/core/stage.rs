@@ -63,23 +63,31 @@ pub(super) fn status(number: u64, sent: u64, dropped: u64) -> Frame {
 
 /// Member 0 of 3 in causal order, in its place and linked with member 1.
 pub(super) fn peer() -> Peer {
-    linked(Some(Saved {
-        wants: MemberSet::EMPTY,
-        members: Vec::new(),
-        streams: Vec::new(),
-    }))
+    peer_back_after(0)
+}
+
+/// The same, whose former life ended so many microseconds before this one.
+pub(super) fn peer_back_after(absent: u64) -> Peer {
+    linked(Memory {
+        absent,
+        saved: Some(Saved {
+            wants: MemberSet::EMPTY,
+            members: Vec::new(),
+            streams: Vec::new(),
+        }),
+        ..Memory::default()
+    })
 }
 
 /// The same without its state: it asks the others where it was.
 pub(super) fn newcomer() -> Peer {
-    linked(None)
+    linked(Memory::default())
 }
 
-fn linked(saved: Option<Saved>) -> Peer {
+fn linked(memory: Memory) -> Peer {
     let memory = Memory {
         incarnation: 1,
-        saved,
-        ..Memory::default()
+        ..memory
     };
     let mut peer = Peer::new(Settings::new(Member::new(0), 3, Order::Causal), memory);
     feed(&mut peer, Input::LinkUp(Member::new(OTHER)));
