@@ -18,7 +18,7 @@
 //! - [`limits`] names every bound.
 //!
 //! All of that is pure. [`net`] holds what touches sockets: listeners, the accept loop, connections, the client,
-//! shutdown and the command-line arguments that the programs share.
+//! shutdown, and with the feature `cli` what programs need around them, with `web` live pages.
 //!
 //! A whole service that gives each text back, and a client, within this process:
 //!

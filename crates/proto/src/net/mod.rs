@@ -1,5 +1,5 @@
-//! What touches the system: listeners, the accept loop, connections, the client, shutdown, shared arguments, and the claim to a
-//! data directory.
+//! What touches the system: listeners, the accept loop, connections, the client, shutdown, and the claim to a data directory; with
+//! the feature `cli` the arguments and the log that the programs share, with `web` live pages.
 //!
 //! A server is a [`Listener`], the loop [`serve`] that accepts [`Connection`]s within bounds and runs a service's
 //! handler for each, and a [`Shutdown`] that ends them all. A handler is one task: it calls [`Connection::turn`],
@@ -11,16 +11,15 @@
 mod admission;
 mod backoff;
 mod claim;
+#[cfg(feature = "cli")]
 pub mod cli;
 mod client;
 mod clock;
 mod connection;
 mod deadlines;
 mod dial;
-mod failure;
 mod inbound;
 mod listener;
-mod log;
 mod outbound;
 mod outbox;
 mod private;

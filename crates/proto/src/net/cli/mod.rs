@@ -1,6 +1,9 @@
 //! What the programs share on the command line: the arguments of every server, durations, addresses, [logs](log_to_stderr), and
 //! how [an error reaches a person](exit_code).
 
+mod failure;
+mod log;
+
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -13,13 +16,11 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches};
 use lamport::trace::{Service, Tracer};
 use lamport::{ProcessId, ProcessIdError};
 
-use super::connection::ConnectionSettings;
-use super::dial::is_address;
-pub use super::failure::{exit_code, failure_code, hinted, misused};
-pub use super::log::log_to_stderr;
-use super::server::ServerLimits;
+pub use self::failure::{exit_code, failure_code, hinted, misused};
+pub use self::log::log_to_stderr;
 #[cfg(feature = "web")]
 use super::web::{PageAddress, PublicUrl};
+use super::{ConnectionSettings, ServerLimits, is_address};
 use crate::limits;
 
 /// The arguments of every server; each is an environment variable too (see [`parse`]).
