@@ -192,15 +192,12 @@ impl Settings {
     /// The usual settings for `name` in `room`.
     #[must_use]
     pub fn new(dialer: Dialer, name: &str, room: &str) -> Self {
-        let mut client = ClientSettings::new("chat");
-        // The server pings whoever is silent, so a longer silence means that it is gone.
-        client.connection.idle = Some(proto::limits::IDLE_DEFAULT);
         Self {
             dialer,
             name: name.to_owned(),
             room: room.to_owned(),
             password: None,
-            client,
+            client: ClientSettings::new("chat"),
         }
     }
 

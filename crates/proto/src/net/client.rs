@@ -36,7 +36,8 @@ pub struct ClientSettings {
     pub clock: Arc<Clock>,
     /// Longest wait for the connection and its greeting.
     pub connect: Duration,
-    /// The bounds of the connection. A client needs no handshake bound; its server sends the pings.
+    /// The bounds of the connection. [`new`](ClientSettings::new) leaves the pings to the server and gives up a connection on
+    /// which none comes, nor anything else: a machine that is gone does not close its connections.
     pub connection: ConnectionSettings,
     /// Who is told of every send and receive, for traces.
     pub observer: Option<Arc<dyn Observer>>,
@@ -90,7 +91,6 @@ impl ClientSettings {
         let connection = ConnectionSettings {
             handshake: None,
             ping_interval: None,
-            idle: None,
             ..ConnectionSettings::default()
         };
         Self {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use proto::limits::LINE_BYTES_MAX;
-use proto::net::{Client, ClientSettings, Dialer, ServerLimits};
+use proto::ReplyError;
+use proto::limits::{IDLE_DEFAULT, LINE_BYTES_MAX};
+use proto::net::{Client, ClientSettings, Dialer, Listener, ServerLimits};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::echo::start;
@@ -113,4 +114,27 @@ async fn a_client_answers_pings_by_itself() {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!client.is_over());
     assert!(client.request("echo", |line| line).await.is_ok());
+}
+
+/// A machine that lost its power, or its network, closes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_is_given_up() {
+    let (mut listener, connector) = Listener::memory();
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let greeting = br#"{"service":"echo","protocol":1,"version":"1.2.3","connection":"1"}"#;
+        stream.write_all(greeting).await.unwrap();
+        stream.write_all(b"\n").await.unwrap();
+        stream
+    };
+    let dialer = Dialer::Memory(connector);
+    let (_stream, connected) = tokio::join!(serving, Client::connect(&dialer, ClientSettings::new("echo")));
+    let (client, mut events) = connected.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(
+        client.request("echo", |line| line).await.unwrap_err(),
+        ReplyError::Lost
+    );
+    assert_eq!(begun.elapsed(), IDLE_DEFAULT);
+    assert!(events.recv().await.is_none() && client.is_over());
 }
