@@ -22,6 +22,7 @@ mod promise;
 mod stamps;
 mod statement;
 
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -332,6 +333,14 @@ impl Bank {
             Some(guard) => Some(guard),
             None => Some(lock.lock(turn).await),
         }
+    }
+}
+
+impl fmt::Debug for Bank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bank")
+            .field("accounts", &self.shared.locks.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,6 +19,7 @@ mod shared;
 mod tally;
 mod vitals;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -138,6 +139,15 @@ pub enum RunError {
     /// The last of the trace is not written.
     #[error(transparent)]
     Trace(#[from] lamport::trace::CloseError),
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.local_address())
+            .field("bank", &self.shared.bank)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Server {

@@ -1,5 +1,6 @@
 //! A bank's data while nobody is served from it: opening and closing accounts, export and import.
 
+use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -198,6 +199,14 @@ impl Vault {
 }
 
 /// Hashes the PINs of many accounts on all cores, each with its own salt.
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
 fn hash_all(accounts: &[NewAccount], cost: PinCost) -> Vec<PinHash> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = accounts.len().div_ceil(threads).max(1);

@@ -1,5 +1,6 @@
 //! The store in a directory of files: opening it, and keeping snapshots of it.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -186,6 +187,15 @@ impl Store for FileStore {
 
     fn reserve_stamps(&mut self, through: u64) -> Result<(), StoreError> {
         self.stamps.move_to(&*self.disk, through)
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore")
+            .field("settings", &self.settings)
+            .field("snapshot_entry", &self.snapshot_entry)
+            .finish_non_exhaustive()
     }
 }
 

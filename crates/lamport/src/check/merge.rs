@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt;
 use std::io::{self, BufRead};
 use std::path::Path;
 
@@ -219,6 +220,15 @@ impl<'a> Merge<'a> {
             Err(error) if matches!(error.problem, ReadProblem::CutOff) => Ok(false),
             more => more.map_err(|error| read_error(&input.name, error)),
         }
+    }
+}
+
+impl fmt::Debug for Merge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge")
+            .field("sources", &self.sources.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
