@@ -79,8 +79,20 @@ pub const WAIT_TOLD_AFTER: u64 = 1_000_000;
 /// is closed, and what is missing of it is told.
 pub const OLD_INCARNATIONS_MAX: usize = 8;
 
+/// Most streams of one member that are open at a time. A look at them, every [`REPAIR_EVERY`], closes the oldest beyond
+/// [`OLD_INCARNATIONS_MAX`]; until then no more than these are opened.
+pub const STREAMS_MAX: usize = 2 * OLD_INCARNATIONS_MAX;
+
 /// Gaps of one sender's sequence that an acknowledgement lists; the rest is asked for again.
 pub const GAPS_TOLD_MAX: usize = 16;
+
+/// Ranges of one sender's sequence, skipped because nobody has them, that a status lists; of what lies before them it says only that it
+/// cannot be had here.
+pub const LOST_TOLD_MAX: usize = 64;
+
+/// Slots that one sender's sequence spends on skipped messages above others that wait for their turn. What lies beyond is skipped when
+/// those are delivered.
+pub const SKIPPED_SLOTS_MAX: usize = HOLD_MAX as usize;
 
 /// Longest line between members, in bytes: a status of the largest group with everything open.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;

@@ -55,6 +55,22 @@ pub enum Frame {
     Welcome(Arc<Welcome>),
 }
 
+impl Frame {
+    /// Whether this cannot come from `member` in its life `incarnation`: it speaks for another one, or brings what a later one sent.
+    #[must_use]
+    pub fn is_of_another_life(&self, member: Member, incarnation: u64) -> bool {
+        match self {
+            Self::Data(message) => {
+                let stream = message.id.stream;
+                stream.origin == member && stream.incarnation > incarnation
+            }
+            Self::Promise(promise) => promise.incarnation != incarnation,
+            Self::Status(status) => status.incarnation != incarnation,
+            Self::Welcome(welcome) => welcome.from != incarnation,
+        }
+    }
+}
+
 /// "My clock shows `clock` and I have sent `sent` messages in this incarnation": once a receiver has those, nothing
 /// with a stamp of at most `clock` can come any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

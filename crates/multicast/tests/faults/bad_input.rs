@@ -56,12 +56,15 @@ fn logged(group: &Group, words: &str) {
 fn who_does_not_belong_is_refused_with_the_reason() {
     let mut group = two_of_three(false);
     let mut last = 3;
-    let cases: [(&str, &str, Value); 6] = [
+    let cases: [(&str, &str, Value); 9] = [
         ("not_a_member", "id", json!("P9")),
         ("duplicate_peer", "id", json!("P1")),
         ("group_differs", "group", json!("another list of members")),
         ("order_differs", "order", json!("total")),
         ("invalid_field", "incarnation", json!("one")),
+        ("invalid_field", "incarnation", json!(0)),
+        ("invalid_field", "incarnation", json!(1u64 << 53)),
+        ("invalid_field", "incarnation", json!(u64::MAX)),
         ("invalid_field", "nonce", json!(7)),
     ];
     for (code, field, value) in cases {
@@ -127,6 +130,10 @@ fn lines_that_are_no_frames_end_the_link() {
             .into_bytes()
     };
     let promise = br#"{"event":"promise","incarnation":1,"clock":9}"#;
+    // Of another life than the link.
+    let promise_of_later = br#"{"event":"promise","incarnation":1000,"clock":9,"sent":0}"#;
+    let welcome_of_later = br#"{"event":"welcome","welcome":{"incarnation":1,"from":1000,"clock":9,"delivered":[],"former":[]}}"#;
+    let large = json!([{"of": [2, 1], "at": [u64::MAX, 0, 0, 0, 0, 0]}]);
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("line_too_long", long.into_bytes()),
         ("invalid_utf8", b"{\"event\":\"mess\xff\xfe\"}".to_vec()),
@@ -150,6 +157,14 @@ fn lines_that_are_no_frames_end_the_link() {
         ("invalid_field", message("after", json!([[9, 1, 1]]))),
         ("invalid_field", status("members", json!([[1, 1, 0, 0, 0]]))),
         ("invalid_field", status("streams", json!("none"))),
+        ("invalid_field", status("streams", large)),
+        ("invalid_field", status("number", json!(1u64 << 53))),
+        ("invalid_field", status("incarnation", json!(1000))),
+        ("invalid_field", message("sequence", json!(0))),
+        ("invalid_field", message("sequence", json!(1u64 << 53))),
+        ("invalid_field", message("incarnation", json!(1000))),
+        ("invalid_field", promise_of_later.to_vec()),
+        ("invalid_field", welcome_of_later.to_vec()),
     ];
     for (life, (code, line)) in (1..).zip(cases) {
         let mut intruder = Intruder::connect(&group);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use proto::net::Turn;
-use proto::{FrameError, WireError};
+use proto::{FrameError, WireError, codes};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -38,7 +38,9 @@ impl Links {
             return;
         }
         tracing::info!(member = %id, incarnation, "linked");
-        let why = self.carry(&mut wire, member, link_number, &mut held).await;
+        let why = self
+            .carry(&mut wire, member, incarnation, link_number, &mut held)
+            .await;
         tracing::info!(member = %id, "link is over: {why}");
         self.node.link_down(member, link_number);
         let _ = tokio::time::timeout(FAREWELL_TIME, wire.connection.finish()).await;
@@ -48,12 +50,14 @@ impl Links {
         &self,
         wire: &mut Wire,
         member: Member,
+        incarnation: u64,
         link_number: u64,
         held: &mut oneshot::Receiver<()>,
     ) -> String {
         let mut incoming = Incoming {
             members: &self.members,
             member,
+            incarnation,
             reader: wire::Reader::default(),
             frames: Vec::new(),
         };
@@ -129,6 +133,8 @@ impl Links {
 struct Incoming<'a> {
     members: &'a Members,
     member: Member,
+    /// Which life of the member is at the other end, as it proved.
+    incarnation: u64,
     reader: wire::Reader,
     frames: Vec<Frame>,
 }
@@ -137,12 +143,23 @@ impl Incoming<'_> {
     /// Reads one line: a frame, or what the other member refused, which is for people to know.
     fn read_into(&mut self, line: &[u8], share: impl Fn(&[u8]) -> Bytes) -> Result<(), WireError> {
         if let Some(frame) = self.reader.read(line, share, self.members)? {
+            if frame.is_of_another_life(self.member, self.incarnation) {
+                return Err(self.other_life());
+            }
             self.frames.push(frame);
         } else if let Err(error) = told_error(line) {
             let hint = error.hint.as_deref().unwrap_or("none");
             tracing::warn!(member = %self.members.id(self.member), "a member refused what this one sent: {}; hint: {hint}", error.message);
         }
         Ok(())
+    }
+
+    /// A member that speaks for a later life of its own would not be believed any more when it is restarted.
+    fn other_life(&self) -> WireError {
+        let (id, life) = (self.members.id(self.member), self.incarnation);
+        let message =
+            format!("the incarnation is not that of the link, which is with {id} in its life {life}");
+        WireError::new(codes::INVALID_FIELD, message).with_hint(wire::HINT)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use lamport::TIME_MAX;
 use proto::net::{Connection, Turn};
 use proto::{FrameError, LineWriter, WireError, codes};
 use serde::Deserialize;
@@ -79,7 +80,12 @@ pub(super) fn is_hello(line: &[u8]) -> bool {
 }
 
 pub(super) fn read_hello(line: &[u8]) -> Result<Hello, WireError> {
-    proto::parse_object(line).map_err(|refusal| refusal.error.with_hint(HELLO_HINT))
+    let hello: Hello = proto::parse_object(line).map_err(|refusal| refusal.error.with_hint(HELLO_HINT))?;
+    if !(1..=TIME_MAX).contains(&hello.incarnation) {
+        let message = "the field incarnation is wrong: expected an integer from 1 to 2^53 - 1";
+        return Err(WireError::new(codes::INVALID_FIELD, message).with_hint(HELLO_HINT));
+    }
+    Ok(hello)
 }
 
 pub(super) fn write_hello(line: LineWriter<'_>, hello: &Hello) {

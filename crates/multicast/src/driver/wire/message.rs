@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::plain::number;
-use super::upkeep::stream_id;
+use super::plain::{count, number};
+use super::upkeep::{check_streams, stream_id};
 use crate::core::frame::{Message, MessageId, StreamId};
 use crate::group_file::Members;
 
@@ -35,15 +35,11 @@ impl Familiar {
         members: &Members,
     ) -> Option<Message> {
         let (stamp, rest) = number(line.strip_prefix(br#"{"lamport":"#)?)?;
-        if stamp > lamport::TIME_MAX {
-            // The general way says what is wrong.
-            return None;
-        }
         let (stream, rest) = match (self.stream, rest.strip_prefix(self.between.as_slice())) {
             (Some(stream), Some(after)) => (stream, after),
             _ => self.get_to_know(rest, members)?,
         };
-        let (sequence, rest) = number(rest)?;
+        let (sequence, rest) = count(rest)?;
         let (after, rest) = match rest.strip_prefix(br#","after":["#) {
             None => (None, rest),
             Some(list) => {
@@ -56,7 +52,10 @@ impl Familiar {
             return None;
         }
         Some(Message {
-            id: MessageId { stream, sequence },
+            id: MessageId {
+                stream,
+                sequence: sequence.get(),
+            },
             stamp,
             after,
             data: share(data),
@@ -68,13 +67,16 @@ impl Familiar {
         self.after.clear();
         loop {
             let (origin, rest) = number(text.strip_prefix(b"[")?)?;
-            let (incarnation, rest) = number(rest.strip_prefix(b",")?)?;
+            let (incarnation, rest) = count(rest.strip_prefix(b",")?)?;
             let (sequence, rest) = number(rest.strip_prefix(b",")?)?;
-            let stream = stream_id(u8::try_from(origin).ok()?, incarnation, members)?;
+            let stream = stream_id(u8::try_from(origin).ok()?, incarnation, members).ok()?;
             self.after.push(MessageId { stream, sequence });
             match rest.strip_prefix(b"]")?.split_first()? {
                 (b',', rest) => text = rest,
-                (b']', rest) => return Some(rest),
+                (b']', rest) => {
+                    check_streams(self.after.len(), members).ok()?;
+                    return Some(rest);
+                }
                 _ => return None,
             }
         }
@@ -85,9 +87,12 @@ impl Familiar {
         let rest = text.strip_prefix(br#","event":"message","from":""#)?;
         let quote = memchr::memchr(b'"', rest)?;
         let origin = members.find(std::str::from_utf8(&rest[..quote]).ok()?)?;
-        let (incarnation, rest) = number(rest[quote..].strip_prefix(br#"","incarnation":"#)?)?;
+        let (incarnation, rest) = count(rest[quote..].strip_prefix(br#"","incarnation":"#)?)?;
         let rest = rest.strip_prefix(br#","sequence":"#)?;
-        let stream = StreamId { origin, incarnation };
+        let stream = StreamId {
+            origin,
+            incarnation: incarnation.get(),
+        };
         self.between.clear();
         self.between.extend_from_slice(&text[..text.len() - rest.len()]);
         self.stream = Some(stream);

@@ -9,7 +9,10 @@
 //! A [message](message) or a [promise](plain) as this peer writes it is read without a general JSON parser; one written otherwise goes
 //! through serde.
 
+#[cfg(test)]
+mod bounds;
 mod message;
+mod number;
 mod plain;
 mod upkeep;
 mod write;
@@ -21,7 +24,8 @@ use bytes::Bytes;
 use proto::{StampField, WireError, codes};
 use serde::Deserialize;
 
-use self::upkeep::{StatusLine, Triple, WelcomeLine, stream_id};
+use self::number::{Count, Number};
+use self::upkeep::{Fault, StatusLine, Triple, WelcomeLine, check_streams, stream_id};
 pub(crate) use self::write::Writer;
 use super::handshake::NOT_A_MEMBER;
 use crate::core::frame::{Frame, Message, MessageId, Promise, StreamId};
@@ -29,16 +33,14 @@ use crate::group_file::Members;
 use crate::limits::DATA_BYTES_MAX;
 
 /// What helps when a line is no frame.
-const HINT: &str = "the other end is no member of this group, or of another version: start all members from the same program";
+pub(crate) const HINT: &str = "the other end is no member of this group, or of another version: start all members from the same program";
 
 fn missing(what: &str, field: &str) -> WireError {
     WireError::new(codes::MISSING_FIELD, format!("a {what} lacks the field {field}")).with_hint(HINT)
 }
 
-fn invalid(what: &str) -> WireError {
-    let message =
-        format!("a {what} names a member by a number that the group does not have, or is out of range");
-    WireError::new(codes::INVALID_FIELD, message).with_hint(HINT)
+fn invalid(what: &str, fault: Fault) -> WireError {
+    WireError::new(codes::INVALID_FIELD, format!("a {what} {fault}")).with_hint(HINT)
 }
 
 /// Bytes that the text of a message takes on the wire, if they are more than [`DATA_BYTES_MAX`].
@@ -89,20 +91,27 @@ fn read_any(line: &[u8], members: &Members) -> Result<Option<Frame>, WireError> 
     Ok(Some(match event {
         "message" => Frame::Data(any.message(members)?),
         "promise" => Frame::Promise(Promise {
-            incarnation: any.incarnation.ok_or_else(|| missing("promise", "incarnation"))?,
-            clock: any.clock.ok_or_else(|| missing("promise", "clock"))?,
-            sent: any.sent.ok_or_else(|| missing("promise", "sent"))?,
+            incarnation: any
+                .incarnation
+                .ok_or_else(|| missing("promise", "incarnation"))?
+                .get(),
+            clock: any.clock.ok_or_else(|| missing("promise", "clock"))?.get(),
+            sent: any.sent.ok_or_else(|| missing("promise", "sent"))?.get(),
         }),
         "status" => {
             let status = any.status.ok_or_else(|| missing("status", "status"))?;
             Frame::Status(Arc::new(
-                status.status(members.len()).ok_or_else(|| invalid("status"))?,
+                status
+                    .status(members.len())
+                    .map_err(|fault| invalid("status", fault))?,
             ))
         }
         "welcome" => {
             let welcome = any.welcome.ok_or_else(|| missing("welcome", "welcome"))?;
             Frame::Welcome(Arc::new(
-                welcome.welcome(members.len()).ok_or_else(|| invalid("welcome"))?,
+                welcome
+                    .welcome(members.len())
+                    .map_err(|fault| invalid("welcome", fault))?,
             ))
         }
         _ => return Ok(None),
@@ -118,13 +127,13 @@ struct AnyLine<'a> {
     event: Option<Cow<'a, str>>,
     #[serde(borrow)]
     from: Option<Cow<'a, str>>,
-    incarnation: Option<u64>,
-    sequence: Option<u64>,
+    incarnation: Option<Count>,
+    sequence: Option<Count>,
     after: Option<Vec<Triple>>,
     #[serde(borrow)]
     data: Option<Cow<'a, str>>,
-    clock: Option<u64>,
-    sent: Option<u64>,
+    clock: Option<Number>,
+    sent: Option<Number>,
     status: Option<StatusLine>,
     welcome: Option<WelcomeLine>,
 }
@@ -151,27 +160,31 @@ impl AnyLine<'_> {
         let incarnation = self.incarnation.ok_or_else(|| missing("incarnation"))?;
         let sequence = self.sequence.ok_or_else(|| missing("sequence"))?;
         let data = self.data.ok_or_else(|| missing("data"))?;
-        let after = self.after.map(|after| {
-            let ids = after.into_iter().map(|(origin, incarnation, sequence)| {
-                Some(MessageId {
-                    stream: stream_id(origin, incarnation, members.len())?,
-                    sequence,
-                })
-            });
-            ids.collect::<Option<Arc<[MessageId]>>>()
-        });
+        let after = self.after.map(|after| read_after(after, members.len()));
         Ok(Message {
             id: MessageId {
-                stream: StreamId { origin, incarnation },
-                sequence,
+                stream: StreamId {
+                    origin,
+                    incarnation: incarnation.get(),
+                },
+                sequence: sequence.get(),
             },
             stamp,
-            after: after
-                .map(|ids| ids.ok_or_else(|| invalid("message")))
-                .transpose()?,
+            after: after.transpose().map_err(|fault| invalid("message", fault))?,
             data: Bytes::from(data.into_owned()),
         })
     }
+}
+
+fn read_after(after: Vec<Triple>, members: usize) -> Result<Arc<[MessageId]>, Fault> {
+    check_streams(after.len(), members)?;
+    let id = |(origin, incarnation, sequence): Triple| {
+        Ok(MessageId {
+            stream: stream_id(origin, incarnation, members)?,
+            sequence: sequence.get(),
+        })
+    };
+    after.into_iter().map(id).collect()
 }
 
 #[cfg(test)]
@@ -249,6 +262,10 @@ mod tests {
             streams: vec![
                 have.clone(),
                 Have {
+                    stream: StreamId {
+                        incarnation: 4,
+                        ..id.stream
+                    },
                     lost: vec![],
                     beyond: vec![],
                     ended: None,

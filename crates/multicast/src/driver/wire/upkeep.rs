@@ -1,90 +1,118 @@
 //! Statuses and welcomes as JSON: members by number, because both ends have the same list.
+//!
+//! What they list is bounded where it is read: whoever writes more than a member can know of is none, and what is looked through
+//! at every message must be short.
 
 use serde::{Deserialize, Serialize};
 
+use super::number::{Count, Number};
 use crate::core::frame::{About, Ended, Have, Status, StreamId, Welcome};
+use crate::limits::{GAPS_TOLD_MAX, LOST_TOLD_MAX, STREAMS_MAX};
 use crate::members::{Member, MemberSet};
 
 /// Origin, incarnation, sequence.
-pub(super) type Triple = (u8, u64, u64);
+pub(super) type Triple = (u8, Count, Number);
 
-fn member(index: u8, members: usize) -> Option<Member> {
-    (usize::from(index) < members).then(|| Member::new(usize::from(index)))
-}
+/// Both ends included.
+type Range = (Count, Count);
+
+/// What is wrong with a frame whose fields are of the right type.
+pub(super) type Fault = &'static str;
+
+const STRANGER: Fault = "names a member by a number that the group does not have";
+const TOO_MANY: Fault = "lists more than a member can know of";
+const UNSORTED: Fault = "lists what does not ascend";
 
 /// A stream of the group, if its origin is a member.
-pub(super) fn stream_id(origin: u8, incarnation: u64, members: usize) -> Option<StreamId> {
-    Some(StreamId {
-        origin: member(origin, members)?,
-        incarnation,
+pub(super) fn stream_id(origin: u8, incarnation: Count, members: usize) -> Result<StreamId, Fault> {
+    let origin = usize::from(origin);
+    if origin >= members {
+        return Err(STRANGER);
+    }
+    Ok(StreamId {
+        origin: Member::new(origin),
+        incarnation: incarnation.get(),
     })
+}
+
+/// Refuses a list of something about streams that is longer than all streams of a group.
+pub(super) fn check_streams(listed: usize, members: usize) -> Result<(), Fault> {
+    if listed > members * STREAMS_MAX {
+        return Err(TOO_MANY);
+    }
+    Ok(())
 }
 
 /// A status.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StatusLine {
-    incarnation: u64,
-    number: u64,
+    incarnation: Count,
+    number: Count,
     hears: u64,
     wants: u64,
     /// incarnation, announced, closed, horizon, sent
-    members: Vec<(u64, u64, u64, u64, u64)>,
+    members: Vec<(Number, Number, Number, Number, Number)>,
     streams: Vec<HaveLine>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct HaveLine {
     /// origin, incarnation
-    of: (u8, u64),
+    of: (u8, Count),
     /// through, delivered, purged, stable, dropped, had
-    at: (u64, u64, u64, u64, u64, u64),
+    at: (Number, Number, Number, Number, Number, Number),
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lost: Vec<(u64, u64)>,
+    lost: Vec<Range>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    beyond: Vec<(u64, u64)>,
+    beyond: Vec<Range>,
     /// by, last
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<(u64, u64)>,
+    ended: Option<(Count, Number)>,
 }
 
 /// A welcome.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WelcomeLine {
-    incarnation: u64,
-    from: u64,
-    clock: u64,
+    incarnation: Count,
+    from: Count,
+    clock: Number,
     delivered: Vec<Triple>,
-    former: Vec<(u64, u64)>,
+    former: Vec<(Count, Number)>,
 }
 
 impl From<&Status> for StatusLine {
     fn from(status: &Status) -> Self {
         let about = |about: &About| {
             (
-                about.incarnation,
-                about.announced,
-                about.closed,
-                about.horizon,
-                about.sent,
+                Number::own(about.incarnation),
+                Number::own(about.announced),
+                Number::own(about.closed),
+                Number::own(about.horizon),
+                Number::own(about.sent),
             )
         };
         let have = |have: &Have| HaveLine {
-            of: (have.stream.origin.index() as u8, have.stream.incarnation),
-            at: (
-                have.through,
-                have.delivered,
-                have.purged,
-                have.stable,
-                have.dropped,
-                have.had,
+            of: (
+                have.stream.origin.index() as u8,
+                Count::own(have.stream.incarnation),
             ),
-            lost: have.lost.clone(),
-            beyond: have.beyond.clone(),
-            ended: have.ended.map(|ended| (ended.by, ended.last)),
+            at: (
+                Number::own(have.through),
+                Number::own(have.delivered),
+                Number::own(have.purged),
+                Number::own(have.stable),
+                Number::own(have.dropped),
+                Number::own(have.had),
+            ),
+            lost: own_ranges(&have.lost),
+            beyond: own_ranges(&have.beyond),
+            ended: have
+                .ended
+                .map(|ended| (Count::own(ended.by), Number::own(ended.last))),
         };
         Self {
-            incarnation: status.incarnation,
-            number: status.number,
+            incarnation: Count::own(status.incarnation),
+            number: Count::own(status.number),
             hears: status.hears.bits(),
             wants: status.wants.bits(),
             members: status.members.iter().map(about).collect(),
@@ -95,67 +123,119 @@ impl From<&Status> for StatusLine {
 
 impl StatusLine {
     /// What it says, if it fits a group of so many members.
-    pub(super) fn status(self, members: usize) -> Option<Status> {
+    pub(super) fn status(self, members: usize) -> Result<Status, Fault> {
         let all = MemberSet::all(members);
-        let about = |(incarnation, announced, closed, horizon, sent)| About {
-            incarnation,
-            announced,
-            closed,
-            horizon,
-            sent,
-        };
-        let have = |line: HaveLine| {
-            let (through, delivered, purged, stable, dropped, had) = line.at;
-            Some(Have {
-                stream: stream_id(line.of.0, line.of.1, members)?,
-                through,
-                delivered,
-                purged,
-                stable,
-                dropped,
-                had,
-                lost: line.lost,
-                beyond: line.beyond,
-                ended: line.ended.map(|(by, last)| Ended { by, last }),
-            })
-        };
-        (self.members.len() == members).then_some(())?;
-        Some(Status {
-            incarnation: self.incarnation,
-            number: self.number,
+        if self.members.len() != members {
+            return Err("does not tell of each member of the group");
+        }
+        check_streams(self.streams.len(), members)?;
+        let about =
+            |(incarnation, announced, closed, horizon, sent): (Number, Number, Number, Number, Number)| {
+                About {
+                    incarnation: incarnation.get(),
+                    announced: announced.get(),
+                    closed: closed.get(),
+                    horizon: horizon.get(),
+                    sent: sent.get(),
+                }
+            };
+        let streams = self.streams.into_iter().map(|line| line.have(members));
+        let streams = streams.collect::<Result<Vec<_>, _>>()?;
+        if !streams.is_sorted_by(|before, after| before.stream < after.stream) {
+            return Err(UNSORTED);
+        }
+        Ok(Status {
+            incarnation: self.incarnation.get(),
+            number: self.number.get(),
             hears: MemberSet::from_bits(self.hears).and(all),
             wants: MemberSet::from_bits(self.wants).and(all),
             members: self.members.into_iter().map(about).collect(),
-            streams: self.streams.into_iter().map(have).collect::<Option<_>>()?,
+            streams,
+        })
+    }
+}
+
+impl HaveLine {
+    fn have(self, members: usize) -> Result<Have, Fault> {
+        let (through, delivered, purged, stable, dropped, had) = self.at;
+        Ok(Have {
+            stream: stream_id(self.of.0, self.of.1, members)?,
+            through: through.get(),
+            delivered: delivered.get(),
+            purged: purged.get(),
+            stable: stable.get(),
+            dropped: dropped.get(),
+            had: had.get(),
+            lost: ranges(&self.lost, LOST_TOLD_MAX)?,
+            beyond: ranges(&self.beyond, GAPS_TOLD_MAX)?,
+            ended: self.ended.map(|(by, last)| Ended {
+                by: by.get(),
+                last: last.get(),
+            }),
         })
     }
 }
 
 impl From<&Welcome> for WelcomeLine {
     fn from(welcome: &Welcome) -> Self {
-        let at = |(id, sequence): &(StreamId, u64)| (id.origin.index() as u8, id.incarnation, *sequence);
+        let at = |(id, sequence): &(StreamId, u64)| {
+            (
+                id.origin.index() as u8,
+                Count::own(id.incarnation),
+                Number::own(*sequence),
+            )
+        };
+        let former = |(incarnation, last): &(u64, u64)| (Count::own(*incarnation), Number::own(*last));
         Self {
-            incarnation: welcome.incarnation,
-            from: welcome.from,
-            clock: welcome.clock,
+            incarnation: Count::own(welcome.incarnation),
+            from: Count::own(welcome.from),
+            clock: Number::own(welcome.clock),
             delivered: welcome.delivered.iter().map(at).collect(),
-            former: welcome.former.clone(),
+            former: welcome.former.iter().map(former).collect(),
         }
     }
 }
 
 impl WelcomeLine {
     /// What it says, if it fits a group of so many members.
-    pub(super) fn welcome(self, members: usize) -> Option<Welcome> {
-        let at = |(origin, incarnation, sequence): Triple| {
-            Some((stream_id(origin, incarnation, members)?, sequence))
+    pub(super) fn welcome(self, members: usize) -> Result<Welcome, Fault> {
+        check_streams(self.delivered.len(), members)?;
+        if self.former.len() > STREAMS_MAX {
+            return Err(TOO_MANY);
+        }
+        let at = |(origin, incarnation, sequence): Triple| -> Result<_, Fault> {
+            Ok((stream_id(origin, incarnation, members)?, sequence.get()))
         };
-        Some(Welcome {
-            incarnation: self.incarnation,
-            from: self.from,
-            clock: self.clock,
-            delivered: self.delivered.into_iter().map(at).collect::<Option<_>>()?,
-            former: self.former,
+        Ok(Welcome {
+            incarnation: self.incarnation.get(),
+            from: self.from.get(),
+            clock: self.clock.get(),
+            delivered: self.delivered.into_iter().map(at).collect::<Result<_, _>>()?,
+            former: self
+                .former
+                .into_iter()
+                .map(|(incarnation, last)| (incarnation.get(), last.get()))
+                .collect(),
         })
     }
+}
+
+fn own_ranges(ranges: &[(u64, u64)]) -> Vec<Range> {
+    ranges
+        .iter()
+        .map(|&(from, to)| (Count::own(from), Count::own(to)))
+        .collect()
+}
+
+/// Ranges that ascend, at most so many.
+fn ranges(read: &[Range], most: usize) -> Result<Vec<(u64, u64)>, Fault> {
+    if read.len() > most {
+        return Err(TOO_MANY);
+    }
+    let ranges: Vec<_> = read.iter().map(|(from, to)| (from.get(), to.get())).collect();
+    let is_range = ranges.iter().all(|(from, to)| from <= to);
+    if !is_range || !ranges.is_sorted_by(|before, after| before.1 < after.0) {
+        return Err(UNSORTED);
+    }
+    Ok(ranges)
 }
