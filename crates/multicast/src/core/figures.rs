@@ -68,6 +68,13 @@ impl Peer {
         self.origins.iter().map(|origin| origin.streams.len()).sum()
     }
 
+    /// Places in sequences that take memory.
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> usize {
+        let streams = self.origins.iter().flat_map(|origin| &origin.streams);
+        streams.map(|stream| stream.slots.len()).sum()
+    }
+
     /// Messages delivered and kept for others: what the retention bound is about.
     #[cfg(test)]
     pub(crate) fn kept_for_others(&self) -> u64 {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::frame::{About, Ended, Frame, StreamId, Welcome};
 use super::stream::Stream;
 use super::{Order, Output, Peer, Saved, SavedStream};
+use crate::limits::STREAMS_MAX;
 use crate::members::{Member, MemberSet};
 
 impl Peer {
@@ -44,14 +45,14 @@ impl Peer {
                 .map_or(delivered, |(first, _)| delivered.min(first.id.sequence - 1));
             let origin = &mut self.origins[id.origin.index()];
             origin.incarnation = origin.incarnation.max(id.incarnation);
-            let Some(index) = self.open(id) else { continue };
+            let Some(index) = self.open(id, me) else { continue };
             let stream = &mut self.origins[id.origin.index()].streams[index];
             *stream = Stream::new(id, start, self.settings.members);
             for (message, received) in messages {
                 stream.insert(message, received, 0);
             }
             // What was out of reach leaves no message behind. The promises of others rest on how far this peer was.
-            stream.skip(through.max(delivered));
+            stream.skip_again(through.max(delivered));
             stream.delivered = delivered.max(start);
             stream.skip_missed();
             stream.stable = stable;
@@ -139,8 +140,9 @@ impl Peer {
             .rposition(|stream| stream.id == id)
     }
 
-    /// The place of a stream among its origin's, opened if it is new; `None` if it is closed.
-    pub(super) fn open(&mut self, id: StreamId) -> Option<usize> {
+    /// The place of a stream among its origin's, opened if it is new, as `by` says. `None` if it is closed, if it would be that of a
+    /// later life of a member that [speaks for itself](Self::speaks), or if there are too many.
+    pub(super) fn open(&mut self, id: StreamId, by: Member) -> Option<usize> {
         if let Some(index) = self.find(id) {
             return Some(index);
         }
@@ -149,10 +151,14 @@ impl Peer {
             return None;
         }
         if id.incarnation > origin.incarnation {
-            if id.origin == self.settings.me {
+            if by != id.origin && self.speaks(id.origin) {
                 return None;
             }
             self.new_incarnation(id.origin, id.incarnation);
+        }
+        if self.origins[id.origin.index()].streams.len() >= STREAMS_MAX - 1 {
+            // The oldest is closed soon. What is not taken until then comes again.
+            return None;
         }
         let members = self.settings.members;
         let streams = &mut self.origins[id.origin.index()].streams;
@@ -245,11 +251,15 @@ impl Peer {
         // However far ahead: a peer that lost its state has no time of its own to defend, and its group may be old.
         self.clock = self.clock.max(welcome.clock);
 
+        let own = self.own().id;
         for &(id, delivered) in &welcome.delivered {
-            if id.origin.index() >= self.settings.members {
+            if id.origin.index() >= self.settings.members || id >= own && id.origin == own.origin {
                 continue;
             }
-            let Some(index) = self.open(id) else { continue };
+            let Some(index) = self.open(id, from) else {
+                continue;
+            };
+            let delivered = delivered.min(self.sent_at_most(id));
             // Every member knows another part of where the former self was. Each part holds the causes of what it holds, and so do
             // several together; one part alone, stream by stream, would not.
             let stream = &mut self.origins[id.origin.index()].streams[index];
@@ -258,7 +268,8 @@ impl Peer {
                 stream.delivered = stream.through;
             }
         }
-        for &(incarnation, through) in &welcome.former {
+        let former = welcome.former.iter().filter(|(life, _)| *life < own.incarnation);
+        for &(incarnation, through) in former {
             match self.former.iter_mut().find(|(known, _)| *known == incarnation) {
                 Some((_, last)) => *last = through.max(*last),
                 None => self.former.push((incarnation, through)),
@@ -283,7 +294,9 @@ impl Peer {
                 origin: me,
                 incarnation,
             };
-            let Some(index) = self.open(id) else { continue };
+            let Some(index) = self.open(id, me) else {
+                continue;
+            };
             let stream = &mut self.origins[me.index()].streams[index];
             if stream.delivered > last {
                 // The former self was ahead of everybody with a message that died with it.

@@ -77,6 +77,24 @@ impl Peer {
         linked
     }
 
+    /// Whether what others say of `member` is not needed, because it is heard itself. What a member says of itself is believed; what it
+    /// says of others could make this peer deaf to them, so that counts only while they are not heard.
+    pub(super) fn speaks(&self, member: Member) -> bool {
+        let link = &self.links[member.index()];
+        member == self.settings.me || (link.up && link.synced && !link.suspected)
+    }
+
+    /// How many messages of a stream there are at most, as its origin says, if it is heard, and in the life that sends them.
+    pub(super) fn sent_at_most(&self, id: StreamId) -> u64 {
+        let place = id.origin.index();
+        let is_current = id.incarnation == self.origins[place].incarnation;
+        if !is_current || !self.speaks(id.origin) || !self.links[place].listed {
+            return u64::MAX;
+        }
+        self.find(id)
+            .map_or(0, |index| self.origins[place].streams[index].views[place].through)
+    }
+
     /// Whether messages may be sent to `member`: linked, heard, and in its place.
     pub(super) fn ready(&self, member: Member) -> bool {
         let link = &self.links[member.index()];

@@ -143,12 +143,13 @@ impl Peer {
             // Where this peer stands in that stream is for a welcome to say, or for a status that still has all of it.
             return;
         }
-        let Some(index) = self.open(id) else {
+        let Some(index) = self.open(id, from) else {
             self.duplicates += 1;
             return;
         };
         let order = self.settings.order;
         let leap_max = self.leap_after_silence();
+        let is_overfull = self.is_overfull();
         let sender = &mut self.origins[origin.index()];
         let superseded = id.incarnation < sender.incarnation;
         let stream = &mut sender.streams[index];
@@ -164,10 +165,22 @@ impl Peer {
             }
             Place::TooFar => return,
         }
+        if is_overfull && sequence > stream.delivered + 1 {
+            return;
+        }
         if order == Order::Total && superseded && stream.ended.is_none_or(|ended| sequence > ended.last) {
             return;
         }
-        if sequence == stream.through + 1 && message.stamp <= stream.last_stamp {
+        let is_next = sequence == stream.through + 1;
+        let breaks_order = match order {
+            Order::Total => {
+                (!superseded && message.stamp <= sender.horizon)
+                    || (is_next && message.stamp <= stream.last_stamp)
+            }
+            // What another member took is taken: it may have seen them in another order, and its own messages come after.
+            _ => from == origin && is_next && message.stamp <= stream.last_stamp,
+        };
+        if breaks_order {
             return out.push(Output::Refused(Refusal::StampOrder { origin }));
         }
         let Ok(time) = after_receive(self.clock, message.stamp, leap_max) else {

@@ -31,7 +31,7 @@
 //!
 //! # What is guaranteed
 //!
-//! Members may crash and come back, links may lose, delay, replay and be cut one way; nobody lies.
+//! Members may crash and come back, links may lose, delay, replay and be cut one way; nobody lies (see below).
 //!
 //! * **Integrity**: an incarnation delivers a message at most once, and only if it was broadcast. Always. A member that
 //!   keeps its state over a crash does so across incarnations; one that lost it starts where others last knew it, and
@@ -51,6 +51,14 @@
 //! * **Clock condition**: a receive has a larger time than its send. A stamp too far ahead is refused.
 //!
 //! Heart-beats only inform ([`Output::Suspected`]) and make relaying prompt; no guarantee rests on them.
+//!
+//! # What a member that lies or is broken can do
+//!
+//! Harm itself, and hold the others back as one that does not follow can. Whatever a linked member says, a peer neither panics nor keeps
+//! or does much because of it, and what it sends to another that it hears arrives there as before: what a member says of itself is
+//! believed, what it says of others only while they are not heard. Three things nobody can tell from the truth without signatures: a
+//! message forged under another member's name, two different messages under one name, and what only the liar knows: where a peer that
+//! lost its state was, and what members that are away had.
 
 mod figures;
 pub mod frame;

@@ -183,7 +183,7 @@ impl Peer {
     }
 
     pub(super) fn receive_promise(&mut self, from: Member, promise: Promise, out: &mut Vec<Output>) {
-        if self.links[from.index()].synced {
+        if self.settings.order == Order::Total && self.links[from.index()].synced {
             self.note_promise(from, promise);
             self.release_total(out);
         }

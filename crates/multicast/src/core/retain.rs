@@ -1,8 +1,9 @@
 //! What is kept and for how long: stability, the retention bound, what is out of reach, and streams that are over.
 
 use super::frame::StreamId;
+use super::stream::Stream;
 use super::{Order, Output, Peer};
-use crate::limits::OLD_INCARNATIONS_MAX;
+use crate::limits::{OLD_INCARNATIONS_MAX, RETAIN_BYTES, RETAIN_MESSAGES};
 use crate::members::{Member, MemberSet};
 
 impl Peer {
@@ -14,12 +15,20 @@ impl Peer {
     pub(super) fn stabilise(&mut self) {
         let others = self.others();
         for stream in self.origins.iter_mut().flat_map(|origin| &mut origin.streams) {
-            let stable = others
+            let seen = others
                 .iter()
                 .map(|other| stream.views[other.index()].delivered)
                 .min();
-            stream.stable = stream.stable.max(stable.unwrap_or(u64::MAX).min(stream.safe()));
-            while stream.base <= stream.stable.min(stream.delivered) && stream.purge_one().is_some() {}
+            let seen = seen.unwrap_or(u64::MAX);
+            stream.stable = stream.stable.max(seen.min(stream.safe()));
+            let mut forgets = false;
+            while stream.base <= stream.stable.min(stream.delivered) && stream.purge_one().is_some() {
+                forgets = true;
+            }
+            if forgets && stream.purged() > seen {
+                // On another's word. Should it be wrong, who lacks it must not wait for it.
+                stream.dropped = stream.dropped.max(stream.purged());
+            }
             stream.give_back_room();
         }
         self.recount();
@@ -42,6 +51,13 @@ impl Peer {
             self.retained -= 1;
             self.retained_bytes -= bytes;
         }
+    }
+
+    /// Whether more is kept than may be, although what was delivered is forgotten beyond that: then only what is next in its stream is
+    /// taken. An honest sender waits for its receivers long before.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.retained > self.settings.retain_messages.max(RETAIN_MESSAGES)
+            || self.retained_bytes > self.settings.retain_bytes.max(RETAIN_BYTES)
     }
 
     /// Gives up what nobody within reach keeps any more, and says so.
@@ -72,6 +88,9 @@ impl Peer {
                 .map(move |stream| (stream.id.incarnation < current, stream))
         });
         for (superseded, stream) in streams.filter(|(_, stream)| stream.id != own) {
+            // The sender of the stream knows it best.
+            let sender = stream.id.origin;
+            let heard = !superseded && within_reach.contains(sender);
             loop {
                 let next = stream.through + 1;
                 let mut dropped = u64::MAX;
@@ -98,6 +117,15 @@ impl Peer {
                         break;
                     }
                 }
+                if heard {
+                    let view = &stream.views[sender.index()];
+                    let over = if stream.stable >= next {
+                        view.through
+                    } else {
+                        view.dropped
+                    };
+                    dropped = dropped.min(over);
+                }
                 // What somebody within the range can still give is not given up.
                 let last = dropped.min(stream.lost_through().max(stream.stable));
                 if last < next {
@@ -118,6 +146,10 @@ impl Peer {
                 }
                 if none {
                     stream.delivered = stream.through;
+                }
+                if stream.through < last {
+                    // There is no room to skip more.
+                    break;
                 }
             }
         }
@@ -141,13 +173,19 @@ impl Peer {
     }
 
     /// Closes what somebody saw everybody deliver: this peer too, now or before it lost its state.
-    pub(super) fn close_below(&mut self, index: usize, closed: u64) {
+    pub(super) fn close_below(&mut self, index: usize, closed: u64, out: &mut Vec<Output>) {
         let origin = &mut self.origins[index];
-        if closed > origin.closed && closed <= origin.incarnation {
-            origin.closed = closed;
-            origin.streams.retain(|stream| stream.id.incarnation >= closed);
-            self.recount();
+        if closed <= origin.closed || closed > origin.incarnation {
+            return;
         }
+        origin.closed = closed;
+        let open = origin
+            .streams
+            .partition_point(|stream| stream.id.incarnation < closed);
+        for stream in origin.streams.drain(..open) {
+            self.told += tell_missed(&stream, out);
+        }
+        self.recount();
     }
 
     /// Closes superseded streams of which everybody has delivered the same, once everybody knows the same incarnations of
@@ -178,21 +216,7 @@ impl Peer {
                 let stream = origin.streams.remove(0);
                 origin.closed = stream.id.incarnation + 1;
                 changed = true;
-                let known = stream
-                    .views
-                    .iter()
-                    .map(|view| view.through)
-                    .max()
-                    .unwrap_or(0)
-                    .max(stream.through);
-                if known > stream.delivered {
-                    self.told += 1;
-                    out.push(Output::Missed {
-                        stream: stream.id,
-                        from: stream.delivered + 1,
-                        to: known,
-                    });
-                }
+                self.told += tell_missed(&stream, out);
             }
         }
         if changed {
@@ -206,4 +230,19 @@ impl Peer {
     pub fn me(&self) -> Member {
         self.settings.me
     }
+}
+
+/// Tells what is known of a stream that is closed and was not delivered. Returns how many misses that are.
+fn tell_missed(stream: &Stream, out: &mut Vec<Output>) -> u64 {
+    let elsewhere = stream.views.iter().map(|view| view.through).max();
+    let known = elsewhere.unwrap_or(0).max(stream.through);
+    if known <= stream.delivered {
+        return 0;
+    }
+    out.push(Output::Missed {
+        stream: stream.id,
+        from: stream.delivered + 1,
+        to: known,
+    });
+    1
 }

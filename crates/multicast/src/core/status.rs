@@ -58,15 +58,16 @@ impl Peer {
                 sent,
             });
             for stream in &origin.streams {
+                let (purged, lost) = stream.unavailable();
                 streams.push(Have {
                     stream: stream.id,
                     through: stream.through,
                     delivered: self.told(stream),
-                    purged: stream.purged(),
+                    purged,
                     stable: stream.stable,
                     dropped: stream.dropped,
                     had: stream.had,
-                    lost: stream.lost(),
+                    lost,
                     beyond: stream.beyond(),
                     ended: stream.ended,
                 });
@@ -102,20 +103,26 @@ impl Peer {
             return;
         }
         let me = self.settings.me;
-        let known = status.members[me.index()].incarnation;
-        if known > self.incarnation {
-            return self.disown(Refusal::Superseded { incarnation: known }, out);
+        let link = &mut self.links[place];
+        link.number = status.number;
+        for (known, about) in link.knows.iter_mut().zip(&status.members) {
+            *known = about.incarnation;
+        }
+        if let Some(incarnation) = self.superseded_by(from) {
+            return self.disown(Refusal::Superseded { incarnation }, out);
         }
         if self.is_outdated_by(status) {
             return self.disown(Refusal::Outdated, out);
         }
         for (index, about) in status.members.iter().enumerate() {
-            self.supersede(Member::new(index), about.incarnation);
-            self.close_below(index, about.closed);
+            let member = Member::new(index);
+            if !self.speaks(member) && member != from {
+                self.supersede(member, about.incarnation);
+            }
+            self.close_below(index, about.closed, out);
         }
         let wanted = status.wants.contains(me);
         let link = &mut self.links[place];
-        link.number = status.number;
         let heard_before = (link.hears, link.placed, link.synced);
         link.hears = status.hears;
         link.wants = status.wants;
@@ -124,9 +131,6 @@ impl Peer {
         } else {
             !wanted
         };
-        for (known, about) in link.knows.iter_mut().zip(&status.members) {
-            *known = about.incarnation;
-        }
         let first = !std::mem::replace(&mut link.synced, true);
         let changed = heard_before != (link.hears, link.placed, link.synced);
         if wanted {
@@ -159,6 +163,21 @@ impl Peer {
         self.release_all(out);
     }
 
+    /// The later life of this member that `from` knows, unless another linked member knows this life as the latest: one that is
+    /// mistaken does not end it.
+    fn superseded_by(&self, from: Member) -> Option<u64> {
+        let me = self.settings.me;
+        let known = |member: Member| self.links[member.index()].knows[me.index()];
+        let later = known(from);
+        let all = MemberSet::all(self.settings.members);
+        let mut others = all.without(me).without(from).iter();
+        let contradicts = |other: Member| {
+            let link = &self.links[other.index()];
+            link.up && link.synced && known(other) == self.incarnation
+        };
+        (later > self.incarnation && !others.any(contradicts)).then_some(later)
+    }
+
     /// Whether another member knows a life of this one that its journal does not, or a message of the latest that it does. A durable
     /// member stores what it says before it says it; so the journal is not the one that was written last.
     fn is_outdated_by(&self, status: &Status) -> bool {
@@ -187,6 +206,8 @@ impl Peer {
     fn take_haves(&mut self, from: Member, status: &Status, first: bool) -> bool {
         let place = from.index();
         let mut all = true;
+        let others = MemberSet::all(self.settings.members).without(self.settings.me);
+        let heard: Vec<Member> = others.iter().filter(|other| self.speaks(*other)).collect();
         for have in &status.streams {
             if have.stream.origin.index() >= self.settings.members {
                 continue;
@@ -195,11 +216,12 @@ impl Peer {
                 all = false;
                 continue;
             }
-            let Some(index) = self.open(have.stream) else {
+            let Some(index) = self.open(have.stream, from) else {
                 continue;
             };
             let now = self.now;
-            let total = self.settings.order == Order::Total;
+            let is_lost = !self.wants.is_empty();
+            let may_end = self.may_end(from, have);
             let stream = &mut self.origins[have.stream.origin.index()].streams[index];
             let view = &mut stream.views[place];
             if have.through > view.through || have.beyond != view.beyond {
@@ -214,8 +236,17 @@ impl Peer {
             view.dropped = view.dropped.max(have.dropped);
             view.had = view.had.max(have.had);
             view.lost.clone_from(&have.lost);
-            stream.stable = stream.stable.max(have.stable);
-            if total
+            // Of a stream of another, who is heard says itself what it delivered. This peer may have lost that with its state.
+            let known = match is_lost {
+                true => u64::MAX,
+                false if from == have.stream.origin => stream.safe(),
+                false => heard
+                    .iter()
+                    .map(|other| stream.views[other.index()].delivered)
+                    .fold(stream.safe(), u64::min),
+            };
+            stream.stable = stream.stable.max(have.stable.min(known));
+            if may_end
                 && let Some(ended) = have.ended
                 && stream.ended.is_none_or(|known| known.by < ended.by)
                 // Of a member that goes on from an old copy of its journal, and will be told so.
@@ -240,6 +271,19 @@ impl Peer {
         all
     }
 
+    /// Whether `from` may say where a stream ends: a life that is over, which a later one known here announced, in total order.
+    fn may_end(&self, from: Member, have: &Have) -> bool {
+        let Some(ended) = have.ended else {
+            return false;
+        };
+        let origin = have.stream.origin;
+        let lives = have.stream.incarnation + 1..=self.origins[origin.index()].incarnation;
+        self.settings.order == Order::Total
+            && lives.contains(&ended.by)
+            && origin != self.settings.me
+            && (from == origin || !self.speaks(origin))
+    }
+
     /// A peer without its place learns of streams from welcomes, which say where it stands in them.
     fn takes_have_of(&self, from: Member, have: &Have) -> bool {
         let opens = self.wants.is_empty() || have.purged == 0;
@@ -252,6 +296,9 @@ impl Peer {
         }
         for (index, about) in status.members.iter().enumerate() {
             let member = Member::new(index);
+            if member != from && self.speaks(member) {
+                continue;
+            }
             let origin = &mut self.origins[index];
             let current = about.announced == origin.incarnation && about.incarnation == origin.incarnation;
             if current && index != self.settings.me.index() && origin.announced < about.announced {

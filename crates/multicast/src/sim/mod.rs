@@ -12,6 +12,7 @@ mod flood;
 mod healthy;
 mod history;
 mod host;
+mod liar;
 mod model;
 mod network;
 mod plan;

@@ -2,6 +2,7 @@
 
 use super::ranges::extend;
 use super::{Slot, Stream};
+use crate::limits::{LOST_TOLD_MAX, SKIPPED_SLOTS_MAX};
 
 impl Stream {
     /// Moves over messages that nobody has any more.
@@ -32,8 +33,19 @@ impl Stream {
             .saturating_sub(1)
     }
 
+    /// What cannot be had here: everything up to a sequence, and the last ranges above it that were skipped.
+    pub(in crate::core) fn unavailable(&self) -> (u64, Vec<(u64, u64)>) {
+        let mut lost = self.lost();
+        let untold = lost.len().saturating_sub(LOST_TOLD_MAX);
+        let purged = lost
+            .drain(..untold)
+            .next_back()
+            .map_or(self.purged(), |range| range.1);
+        (purged, lost)
+    }
+
     /// What was skipped and still has its slot, as ranges.
-    pub(in crate::core) fn lost(&self) -> Vec<(u64, u64)> {
+    fn lost(&self) -> Vec<(u64, u64)> {
         let mut ranges = Vec::new();
         if self.missed > 0 {
             for sequence in self.base..=self.top() {
@@ -45,10 +57,10 @@ impl Stream {
         ranges
     }
 
-    /// Gives up everything not received up to `last`. Returns the ranges given up.
+    /// Gives up what was not received up to `last`, as far as there is room to [skip](Self::skip) it. Returns the ranges given up.
     pub(in crate::core) fn give_up(&mut self, last: u64) -> Vec<(u64, u64)> {
         let missed = self.skip(last);
-        self.dropped = self.dropped.max(last);
+        self.dropped = self.dropped.max(last.min(self.through));
         missed
     }
 
@@ -60,6 +72,10 @@ impl Stream {
             // What this life delivered and has not declared yet stays to be declared.
             let all_declared = self.declared >= self.delivered;
             self.skip(last);
+            if self.through < last {
+                // Of what is kept below nothing waits for its turn any more, and others have it too.
+                self.restart_after(last);
+            }
             self.delivered = self.delivered.max(last);
             self.skip_missed();
             if all_declared {
@@ -68,7 +84,10 @@ impl Stream {
         }
     }
 
-    /// Moves the watermark over everything not received up to `last`. Returns the ranges that lack.
+    /// Moves the watermark over what was not received up to `last`. Returns the ranges that lack.
+    ///
+    /// What is skipped above something kept takes a slot each. So a jump that is too long for that forgets what is kept for others, and
+    /// goes no further than [`SKIPPED_SLOTS_MAX`] over what waits for its turn.
     pub(in crate::core) fn skip(&mut self, last: u64) -> Vec<(u64, u64)> {
         let mut missed = Vec::new();
         let top = self.top().max(self.through);
@@ -81,20 +100,38 @@ impl Stream {
             }
         }
         self.advance();
-        if last > self.through {
-            // Nothing is held up there: the watermark jumps, and what is kept below keeps its slots.
-            extend(&mut missed, self.through + 1, last);
-            if self.slots.is_empty() {
-                self.base = last + 1;
-                self.delivered = last;
-            } else {
-                self.missed += (last - self.through) as usize;
-                self.slots.extend((self.through..last).map(|_| Slot::Missed));
-            }
-            self.through = last;
-        }
         self.skip_missed();
+        if last > self.through {
+            // Nothing is held up there.
+            let before = self.through;
+            let room = SKIPPED_SLOTS_MAX.saturating_sub(self.missed) as u64;
+            if self.slots.is_empty() {
+                self.restart_after(last);
+            } else if last - before > room && self.delivered == before {
+                self.dropped = self.dropped.max(before);
+                self.restart_after(last);
+            } else {
+                self.skip_in_slots(last.min(before + room));
+            }
+            if self.through > before {
+                extend(&mut missed, before + 1, self.through);
+            }
+        }
         missed
+    }
+
+    /// Skips everything up to `last` as a former life did, which had the slots for it.
+    pub(in crate::core) fn skip_again(&mut self, last: u64) {
+        self.skip(last);
+        self.skip_in_slots(last);
+    }
+
+    fn skip_in_slots(&mut self, last: u64) {
+        let more = last.saturating_sub(self.through);
+        self.missed += more as usize;
+        self.slots.extend((0..more).map(|_| Slot::Missed));
+        self.through += more;
+        self.skip_missed();
     }
 
     /// Forgets what lies beyond `last`, the end of the stream: in this life it was never delivered. A former self that lost its
@@ -107,13 +144,19 @@ impl Stream {
         }
         self.through = self.through.min(last);
         if self.delivered > last {
-            debug_assert!(
-                self.slots.is_empty(),
-                "only a start may lie beyond the end of a stream"
-            );
-            self.delivered = last;
-            self.base = last + 1;
+            // Only a start lies beyond the end of a stream.
+            self.restart_after(last);
         }
+    }
+
+    /// Goes on after `last` with nothing kept.
+    fn restart_after(&mut self, last: u64) {
+        self.slots.clear();
+        self.missed = 0;
+        self.kept_bytes = 0;
+        self.base = last + 1;
+        self.through = last;
+        self.delivered = last;
     }
 }
 

@@ -145,10 +145,10 @@ impl Stream {
         }
     }
 
-    /// Keeps a message whose place is [`Place::New`] and moves the watermark over it and what stands ready above.
+    /// Keeps a message that is not here yet and moves the watermark over it and what stands ready above.
     pub(in crate::core) fn insert(&mut self, message: Message, received: u64, seen_at: u64) {
         let sequence = message.id.sequence;
-        debug_assert_eq!(self.place(sequence), Place::New);
+        debug_assert_ne!(self.place(sequence), Place::Duplicate);
         let held = Held {
             bytes_before: self.bytes,
             message,
