@@ -23,9 +23,12 @@
 //! A whole service that gives each text back, and a client, within this process:
 //!
 //! ```
-//! use lamport::Clock;
-//! use proto::net::{Client, ClientSettings, Connection, Dialer, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
-//! use proto::{IdField, LineWriter, OpenRequest, StampField, Text, parse};
+//! use std::sync::Arc;
+//!
+//! use proto::net::{
+//!     Client, ClientSettings, Connection, Dialer, Identity, Listener, ServerClock, ServerLimits, Shutdown, Turn, serve,
+//! };
+//! use proto::{IdField, LineWriter, OpenRequest, Refusal, StampField, Text, WireError, codes, parse};
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
@@ -34,6 +37,8 @@
 //!     lamport: StampField,
 //!     #[serde(default)]
 //!     id: IdField,
+//!     #[serde(borrow)]
+//!     op: Option<Text<'a>>,
 //!     #[serde(borrow)]
 //!     text: Option<Text<'a>>,
 //! }
@@ -47,19 +52,49 @@
 //!     }
 //! }
 //!
-//! async fn echo(mut connection: Connection) {
-//!     let clock = Clock::new();
+//! /// A server is one process, so it has one clock for all its connections.
+//! async fn echo(mut connection: Connection, clock: Arc<ServerClock>) {
+//!     // Whoever may speak at once need not log in first.
 //!     connection.establish();
-//!     while let Turn::Received(batch) = connection.turn().await {
-//!         for line in batch.lines().filter_map(Result::ok) {
-//!             let Ok(Some(request)) = parse::<Request<'_>>(line) else { return };
-//!             let (Some(stamp), Some(id)) = (request.lamport.get(), request.id.get()) else { return };
-//!             let Ok(_) = clock.receive(stamp) else { return };
-//!             let Ok(sent) = clock.tick() else { return };
-//!             let mut reply = Vec::new();
-//!             LineWriter::ok(&mut reply, sent, id).text("text", request.text.as_deref().unwrap_or("")).end();
-//!             connection.queue(reply.into());
+//!     loop {
+//!         match connection.turn().await {
+//!             Turn::Received(batch) => {
+//!                 for line in batch.lines() {
+//!                     let answered = line.map_err(Refusal::from).and_then(|line| answer(line, &clock));
+//!                     match answered {
+//!                         Ok(reply) => connection.queue(reply.into()),
+//!                         Err(refusal) => {
+//!                             let Ok(sent) = clock.tick() else { return };
+//!                             if !connection.refuse(sent, &refusal) {
+//!                                 return connection.finish().await;
+//!                             }
+//!                         }
+//!                     }
+//!                 }
+//!             }
+//!             Turn::ShuttingDown => return connection.finish().await,
+//!             Turn::Drained => {}
+//!             Turn::Closed(_) => return,
 //!         }
+//!     }
+//! }
+//!
+//! fn answer(line: &[u8], clock: &ServerClock) -> Result<Vec<u8>, Refusal> {
+//!     let mut reply = Vec::new();
+//!     // Upkeep, such as the answer to a ping, has no reply.
+//!     let Some(request) = parse::<Request<'_>>(line)? else { return Ok(reply) };
+//!     let refuse = |error: WireError| Refusal::of(&request, error);
+//!     let (stamp, id) = (request.lamport.get().unwrap_or(0), request.id.get().unwrap_or(0));
+//!     clock.receive(stamp).map_err(|error| refuse(error.into()))?;
+//!     match (request.op.as_deref(), request.text.as_deref()) {
+//!         (Some("echo"), Some(text)) => {
+//!             let sent = clock.tick().map_err(|error| refuse(error.into()))?;
+//!             LineWriter::ok(&mut reply, sent, id).text("text", text).end();
+//!             Ok(reply)
+//!         }
+//!         (Some("echo"), None) => Err(refuse(WireError::new(codes::MISSING_FIELD, "there is no text"))),
+//!         (Some(_), _) => Err(refuse(WireError::new(codes::UNKNOWN_OPERATION, "there is only echo"))),
+//!         (None, _) => Err(refuse(WireError::new(codes::MISSING_FIELD, "there is no op"))),
 //!     }
 //! }
 //!
@@ -68,7 +103,9 @@
 //! let (listener, connector) = Listener::memory();
 //! let identity = Identity { service: "echo", version: "0.1.0", process: None };
 //! let shutdown = Shutdown::new();
-//! let serving = tokio::spawn(serve(listener, identity, ServerLimits::default(), shutdown.clone(), echo));
+//! let clock = Arc::new(ServerClock::starting_at(0));
+//! let handler = move |connection| echo(connection, Arc::clone(&clock));
+//! let serving = tokio::spawn(serve(listener, identity, ServerLimits::default(), shutdown.clone(), handler));
 //!
 //! // The service ends when nobody can reach it any more: the dialer is kept.
 //! let dialer = Dialer::Memory(connector);
@@ -77,6 +114,8 @@
 //! // Sent at 1, received and answered at 2 and 3, received at 4.
 //! assert_eq!((reply.lamport, reply.received), (3, 4));
 //! assert_eq!(reply.outcome?.get(), r#"{"text":"olá"}"#);
+//! let refused = client.request("shout", |line| line).await?;
+//! assert!(refused.outcome.is_err_and(|told| told.is(codes::UNKNOWN_OPERATION)));
 //!
 //! drop(client);
 //! shutdown.begin();
@@ -84,6 +123,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Here each connection hears of itself only. Where several are told things, decide, tick and push into their
+//! [outboxes](net::Outbox) under one lock: otherwise a later stamp may come before an earlier one on a connection.
 
 mod envelope;
 mod error;
