@@ -86,11 +86,13 @@ fn the_client_says_what_is_wrong_and_what_helps() {
         "--name Ana nonsense",
         "'nonsense' for '[ADDR]': not HOST:PORT",
     );
-    check_failure(
-        CLIENT,
-        at,
-        "--name Ana 127.0.0.1:1",
-        "failed to connect to 127.0.0.1:1: ",
-        "is a server running at 127.0.0.1:1? `cargo run -p chat` starts one",
-    );
+    for words in ["--name Ana 127.0.0.1:1", "--name Ana --server 127.0.0.1:1"] {
+        check_failure(
+            CLIENT,
+            at,
+            words,
+            "failed to connect to 127.0.0.1:1: ",
+            "is a server running at 127.0.0.1:1? `cargo run -p chat` starts one",
+        );
+    }
 }

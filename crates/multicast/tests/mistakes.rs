@@ -147,13 +147,22 @@ fn the_client_says_what_is_wrong_and_what_helps() {
         CLIENT,
         at,
         "P9 status",
-        "'P9' for '<ADDR>': not HOST:PORT, a port, or one of P1, P2 and P3",
+        "'P9' for '[ADDR]': not HOST:PORT, a port, or one of P1, P2 and P3",
     );
-    check_failure(
+    check_lack(
         CLIENT,
         at,
-        "127.0.0.1:1 status",
-        "failed to connect to 127.0.0.1:1: ",
-        "is the peer running? start one with `multicast --id P1`, and give its address as HOST:PORT",
+        "status",
+        "no peer is named",
+        "give its address before the command: HOST:PORT, a port, or one of P1, P2 and P3",
     );
+    for words in ["127.0.0.1:1 status", "status --server 127.0.0.1:1"] {
+        check_failure(
+            CLIENT,
+            at,
+            words,
+            "failed to connect to 127.0.0.1:1: ",
+            "is the peer running? start one with `multicast --id P1`, and give its address as HOST:PORT",
+        );
+    }
 }

@@ -144,8 +144,9 @@ fn the_client_says_what_is_wrong_and_what_helps() {
         ),
         (
             "--server nonsense",
-            "'nonsense' for '--server <HOST:PORT>': not HOST:PORT",
+            "'nonsense' for '--server <ADDR>': not HOST:PORT",
         ),
+        ("balanc", "'balanc' for '[ADDR]': no command, and not HOST:PORT"),
         (
             "withdraw lots --account 1",
             "an amount is written as digits, a point and two digits",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use proto::net::cli::{TraceArgs, parse_address, parse_duration};
+use proto::net::cli::{AddressArgs, TraceArgs, parse_address, parse_duration};
 
 use crate::account::AccountId;
 use crate::amount::Amount;
@@ -17,17 +17,17 @@ use crate::client::Key;
 /// Exit codes: 0 done; 1 refused; 2 wrong usage; 3 login refused; 4 bank not reached, nothing done; 5 nobody knows
 /// whether it was done: repeat it with the same --key, it is done once.
 #[derive(Debug, Parser)]
-#[command(name = "bank-client", version, max_term_width = 100)]
+#[command(
+    name = "bank-client",
+    version,
+    max_term_width = 100,
+    mut_arg("address", |address| address.value_parser(address_or_command)),
+    mut_arg("server", |server| server.default_value("127.0.0.1:5000"))
+)]
 pub struct Args {
-    /// The bank's address
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:5000",
-        value_parser = parse_address
-    )]
-    pub server: String,
+    /// Where the bank is.
+    #[command(flatten)]
+    pub address: AddressArgs,
     /// The account: an RG of 1 to 10 digits
     #[arg(long, global = true, value_name = "RG")]
     pub account: Option<AccountId>,
@@ -121,4 +121,15 @@ impl Args {
     pub fn patience(&self) -> Option<Duration> {
         Some(self.give_up_after).filter(|patience| !patience.is_zero())
     }
+
+    /// The bank's address.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.address.get().unwrap_or_default()
+    }
+}
+
+/// The first word that is no command must be an address; more likely it is a command misspelt.
+fn address_or_command(text: &str) -> Result<String, String> {
+    parse_address(text).map_err(|not| format!("no command, and {not}; --help lists the commands"))
 }

@@ -24,7 +24,7 @@ pub(super) async fn serve(
     console: &mut impl Console,
 ) -> Result<(), Failure> {
     if console.is_interactive() {
-        console.tell(&format!("The bank at {}", Harmless(&args.server)))?;
+        console.tell(&format!("The bank at {}", Harmless(args.address())))?;
     }
     let Some(logged_in) = log_in(args, session, console).await? else {
         return Err(Failure {

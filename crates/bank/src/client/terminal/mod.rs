@@ -87,7 +87,7 @@ fn session(args: &Args, tracer: &Tracer) -> Session {
             }
         })));
     }
-    let mut session = Session::new(Dialer::Tcp(args.server.clone()), settings);
+    let mut session = Session::new(Dialer::Tcp(args.address().to_owned()), settings);
     session.set_patience(args.patience());
     let mut told = None;
     session.on_notice(move |notice| {

@@ -13,7 +13,7 @@ use chat::client::{JoinError, Recorder, Settings};
 use clap::Parser;
 use lamport::trace::Service;
 use lamport::{ProcessId, ProcessIdError};
-use proto::net::cli::{TraceArgs, exit_code, hinted, log_to_stderr, misused, parse, parse_address};
+use proto::net::cli::{AddressArgs, TraceArgs, exit_code, hinted, log_to_stderr, misused, parse};
 use proto::net::{ConnectError, Dialer};
 
 /// Chat at the terminal, or as a filter: one line in, one line out
@@ -21,15 +21,15 @@ use proto::net::{ConnectError, Dialer};
 #[command(
     name = "chat-client",
     version,
+    mut_arg("server", |server| server.default_value("127.0.0.1:50000")),
     after_help = "Every long flag is an environment variable too: --name is CHAT_CLIENT_NAME.\n\
                   With stdin or stdout not a terminal, each line of stdin is said and each event is a line on stdout; the end of \
                   stdin leaves once everything said is acknowledged.\n\
                   To listen only: tail -f /dev/null | chat-client --name NAME"
 )]
 struct Args {
-    /// Address of the server
-    #[arg(value_name = "ADDR", default_value = "127.0.0.1:50000", value_parser = parse_address)]
-    address: String,
+    #[command(flatten)]
+    address: AddressArgs,
     /// Your name; a terminal is asked for it otherwise
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -73,7 +73,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !args.json;
     let tracer = args.trace.tracer(Service::Chat, || process(&args))?;
     let mut settings = Settings::new(
-        Dialer::Tcp(args.address.clone()),
+        Dialer::Tcp(args.address.get().unwrap_or_default().to_owned()),
         args.name.as_deref().unwrap_or_default(),
         &args.room,
     );

@@ -14,11 +14,16 @@ use proto::net::cli;
 /// The peer's address is HOST:PORT, a port on this machine, or P1, P2 or P3 for the built-in group on
 /// localhost:5001 to 5003.
 #[derive(Debug, Parser)]
-#[command(name = "multicast-client", version, mut_arg("trace", |trace| trace.global(true)))]
+#[command(
+    name = "multicast-client",
+    version,
+    mut_arg("trace", |trace| trace.global(true)),
+    mut_arg("address", |address| address.value_parser(run::resolve).help("The peer: HOST:PORT, PORT, or P1, P2, P3")),
+    mut_arg("server", |server| server.value_parser(run::resolve))
+)]
 struct Args {
-    /// The peer: HOST:PORT, PORT, or P1, P2, P3
-    #[arg(value_name = "ADDR", value_parser = run::resolve)]
-    address: String,
+    #[command(flatten)]
+    address: cli::AddressArgs,
     #[command(subcommand)]
     command: Command,
     /// The name of this client in its trace [default: client- and the process number]

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use lamport::ProcessId;
 use lamport::trace::Service;
 use multicast::client::{self, ClientError, Seen, Sent, Session, Since, TraceObserver, Watch};
-use proto::net::cli::hinted;
+use proto::net::cli::{hinted, misused};
 use proto::net::{ClientSettings, ConnectError, Dialer, is_address};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -18,7 +18,13 @@ use crate::{Args, Command, show};
 const SENDING_MAX: usize = 1024;
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let dialer = Dialer::Tcp(args.address.clone());
+    let Some(address) = args.address.get().map(str::to_owned) else {
+        return Err(misused(
+            anyhow!("no peer is named"),
+            "give its address before the command: HOST:PORT, a port, or one of P1, P2 and P3",
+        ));
+    };
+    let dialer = Dialer::Tcp(address.clone());
     let own = || ProcessId::new(&format!("client-{}", std::process::id()));
     let tracer = args
         .trace
@@ -35,7 +41,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Members => status(&dialer, settings, args.json, show::members).await,
     };
     tracer.close()?;
-    result.map_err(|error| explain(error, &args.address))
+    result.map_err(|error| explain(error, &address))
 }
 
 /// `P2` is the built-in group's, `5002` a port on this machine.

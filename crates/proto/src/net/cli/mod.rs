@@ -1,6 +1,7 @@
 //! What the programs share on the command line: the arguments of every server, durations, addresses, [logs](log_to_stderr), and
 //! how [an error reaches a person](exit_code).
 
+mod address;
 mod failure;
 mod log;
 
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches};
 use lamport::trace::{Service, Tracer};
 use lamport::{ProcessId, ProcessIdError};
 
+pub use self::address::AddressArgs;
 pub use self::failure::{exit_code, failure_code, hinted, misused};
 pub use self::log::log_to_stderr;
 #[cfg(feature = "web")]
