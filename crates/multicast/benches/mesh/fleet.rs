@@ -1,7 +1,7 @@
 //! Three members, as processes, under one command.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command as Program, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,20 +33,13 @@ struct Process {
 
 impl Fleet {
     /// Starts the members and waits until they are connected; with `pin`, each has a core of its own.
+    ///
+    /// Each listens on a free port first and says which; only then it is told where the others are.
     pub(crate) fn start(mesh: Mesh, plant: Option<Plant>, pin: bool) -> anyhow::Result<Self> {
-        let addresses = free_addresses()?;
-        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let mut members = Vec::new();
         for index in 0..MEMBERS {
             let mut program = Program::new(std::env::current_exe()?);
-            program.args([
-                "--member",
-                mesh.name(),
-                "--index",
-                &index.to_string(),
-                "--addresses",
-                &list.join(","),
-            ]);
+            program.args(["--member", mesh.name(), "--index", &index.to_string()]);
             if let Some(plant) = plant {
                 program.args(["--plant", &format!("{plant:?}").to_lowercase()]);
             }
@@ -68,6 +61,10 @@ impl Fleet {
             });
         }
         let mut fleet = Self { members };
+        let addresses = fleet.addresses()?;
+        for member in &mut fleet.members {
+            member.command(&Command::Join(addresses.clone()))?;
+        }
         fleet.expect_ready()?;
         Ok(fleet)
     }
@@ -78,6 +75,18 @@ impl Fleet {
             member.command(&command(index))?;
         }
         self.members.iter_mut().map(Process::answer).collect()
+    }
+
+    /// Where the members listen.
+    fn addresses(&mut self) -> anyhow::Result<Vec<SocketAddr>> {
+        let mut addresses = Vec::new();
+        for member in &mut self.members {
+            let Answer::Listening(address) = member.answer()? else {
+                bail!("a member should say where it listens")
+            };
+            addresses.push(address);
+        }
+        Ok(addresses)
     }
 
     /// Waits for everybody's word that it is ready.
@@ -135,17 +144,6 @@ impl Drop for Fleet {
             let _ = member.child.wait();
         }
     }
-}
-
-/// Addresses that were free a moment ago; the members must know them before they listen.
-fn free_addresses() -> anyhow::Result<Vec<SocketAddr>> {
-    let listeners: Vec<TcpListener> = (0..MEMBERS)
-        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
-        .collect::<Result<_, _>>()?;
-    Ok(listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()?)
 }
 
 /// Starts a process on one core: it inherits where this thread may run.

@@ -1,6 +1,6 @@
 //! A member of the group itself, through the library.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ impl Joined {
     /// Joins and waits until everybody is linked.
     pub(crate) fn join(
         order: Order,
+        listener: TcpListener,
         index: usize,
         addresses: &[SocketAddr],
         tally: Arc<Tally>,
@@ -52,7 +53,11 @@ impl Joined {
         let settings = GroupSettings::new(ids[index].clone(), members)
             .order(order)
             .tracer(tracer.clone());
-        let mut group = runtime.block_on(Group::join(settings))?;
+        listener.set_nonblocking(true)?;
+        let mut group = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            anyhow::Ok(Group::join_on(listener.into(), settings).await?)
+        })?;
         let handle = group.handle();
         runtime.spawn(async move {
             let mut events = Vec::new();

@@ -79,9 +79,6 @@ pub(crate) struct Args {
     /// Which member
     #[arg(long, hide = true, default_value_t = 0)]
     index: usize,
-    /// Where the members listen
-    #[arg(long, hide = true, value_delimiter = ',')]
-    addresses: Vec<std::net::SocketAddr>,
     /// Be faulty
     #[arg(long, hide = true, value_enum)]
     plant: Option<minimal::Plant>,
@@ -133,7 +130,7 @@ impl Mesh {
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.member {
-        Some(mesh) => member::run(mesh, args.index, &args.addresses, args.plant),
+        Some(mesh) => member::run(mesh, args.index, args.plant),
         None if args.bench => suite::run(&args),
         None => self_check::run(),
     };

@@ -1,11 +1,11 @@
 //! A member: a process that the fleet commands by lines on its standard input and that answers by lines on its output.
 
 use std::io::{self, BufRead, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use measure::machine;
 use multicast::core::Order;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ use crate::tally::{MEMBERS, Tally};
 /// What the fleet asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Command {
+    /// Connect with the members, which listen there.
+    Join(Vec<SocketAddr>),
     /// Send for so many seconds or messages, whichever comes first: flat out, or in bursts at a pace of so many a second.
     Flat {
         seconds: f64,
@@ -45,6 +47,8 @@ pub(crate) enum Command {
 /// What a member answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
+    /// It listens there, before anything else.
+    Listening(SocketAddr),
     /// It is connected with all others, or notes times.
     Ready,
     /// Everything is sent: how much altogether since the start, and when the first and the last left.
@@ -76,35 +80,43 @@ pub(crate) struct Frames {
 }
 
 /// Joins the mesh and obeys until told to quit.
-pub(crate) fn run(
-    mesh: Mesh,
-    index: usize,
-    addresses: &[SocketAddr],
-    plant: Option<Plant>,
-) -> anyhow::Result<()> {
+pub(crate) fn run(mesh: Mesh, index: usize, plant: Option<Plant>) -> anyhow::Result<()> {
     let tally = Arc::new(Tally::default());
-    let joined = |order| -> anyhow::Result<Box<dyn Broadcaster>> {
-        Ok(Box::new(Joined::join(
-            order,
-            index,
-            addresses,
-            Arc::clone(&tally),
-        )?))
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    answer(&Answer::Listening(listener.local_addr()?))?;
+    let mut commands = io::stdin().lock().lines().map(command);
+    let Some(Command::Join(addresses)) = commands.next().transpose()? else {
+        bail!("a member is first told whom to join");
     };
-    let broadcaster: Box<dyn Broadcaster> = match mesh {
-        Mesh::Minimal => Box::new(Minimal::join(index, addresses, plant, Arc::clone(&tally))?),
-        Mesh::None => joined(Order::None)?,
-        Mesh::Fifo => joined(Order::Fifo)?,
-        Mesh::Causal => joined(Order::Causal)?,
-        Mesh::Total => joined(Order::Total)?,
+    let order = match mesh {
+        Mesh::Minimal => None,
+        Mesh::None => Some(Order::None),
+        Mesh::Fifo => Some(Order::Fifo),
+        Mesh::Causal => Some(Order::Causal),
+        Mesh::Total => Some(Order::Total),
+    };
+    let broadcaster: Box<dyn Broadcaster> = match order {
+        None => Box::new(Minimal::join(
+            listener,
+            index,
+            &addresses,
+            plant,
+            Arc::clone(&tally),
+        )?),
+        Some(order) => Box::new(Joined::join(
+            order,
+            listener,
+            index,
+            &addresses,
+            Arc::clone(&tally),
+        )?),
     };
     answer(&Answer::Ready)?;
     let mut generator = Generator::new(index, broadcaster, Arc::clone(&tally));
-    for line in io::stdin().lock().lines() {
-        let command: Command =
-            serde_json::from_str(&line?).context("the fleet's command is not understood")?;
+    for command in commands {
         let said;
-        (generator, said) = match command {
+        (generator, said) = match command? {
+            Command::Join(_) => bail!("a member joins once"),
             Command::Flat {
                 seconds,
                 messages,
@@ -134,6 +146,10 @@ pub(crate) fn run(
         answer(&said)?;
     }
     generator.broadcaster.close()
+}
+
+fn command(line: io::Result<String>) -> anyhow::Result<Command> {
+    serde_json::from_str(&line?).context("the fleet's command is not understood")
 }
 
 fn answer(answer: &Answer) -> anyhow::Result<()> {

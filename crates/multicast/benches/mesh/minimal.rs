@@ -9,7 +9,6 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -18,8 +17,6 @@ use crate::tally::{MEMBERS, Tally};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
-/// How long the other members may take to listen.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A fault planted on purpose, so that the benchmark can show that its checks find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,15 +56,16 @@ struct Line<'a> {
 impl Minimal {
     /// Connects with the others: each member dials those before it in the list.
     pub(crate) fn join(
+        listener: TcpListener,
         index: usize,
         addresses: &[SocketAddr],
         plant: Option<Plant>,
         tally: Arc<Tally>,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(addresses[index])?;
         let mut peers = Vec::new();
         for address in &addresses[..index] {
-            let mut stream = dial(*address)?;
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
             stream.write_all(&[index as u8])?;
             peers.push(stream);
         }
@@ -120,20 +118,6 @@ impl Minimal {
         }
         self.chunk.clear();
         Ok(())
-    }
-}
-
-fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        match TcpStream::connect(address) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) if Instant::now() > give_up => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
-        }
     }
 }
 

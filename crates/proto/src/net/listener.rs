@@ -69,10 +69,7 @@ impl Listener {
     ///
     /// What the system says, for example that the address is in use.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self {
-            tcp: Some(TcpListener::bind(address).await?),
-            door: None,
-        })
+        Ok(TcpListener::bind(address).await?.into())
     }
 
     /// A listener within this process, and what opens connections to it.
@@ -122,6 +119,16 @@ impl Listener {
                     None => self.door = None,
                 },
             }
+        }
+    }
+}
+
+/// Listens where `tcp` does already.
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self {
+            tcp: Some(tcp),
+            door: None,
         }
     }
 }
