@@ -3,7 +3,7 @@
 //! A peer that kept its state goes on from it. One that lost it asks every member for a welcome: where the member last knew
 //! its former self to be. In the first three orders each welcome opens the link it came on. In total order the peer waits for
 //! all of them, because only all members together know where its former sequences end: from the moment a member greets the
-//! new incarnation it takes nothing more of the former ones, so the largest watermark among the answers is the end,
+//! new incarnation it takes nothing more of the former ones, so the last message that any of them holds is the end,
 //! and what lies behind it can be delivered without anything of the past still turning up (the flush of virtual
 //! synchrony, reduced to one sender: K. Birman and T. Joseph, *Exploiting Virtual Synchrony in Distributed Systems*, SOSP
 //! 1987).
@@ -202,7 +202,7 @@ impl Peer {
             .streams
             .iter()
             .filter(|stream| stream.id.incarnation < incarnation);
-        let sent = origin.streams.iter().map(|stream| stream.last_stamp).max();
+        let sent = origin.streams.iter().map(Stream::top_stamp).max();
         let mut clock = sent.unwrap_or(0).max(origin.horizon);
         let delivered = self.whereabouts(member);
         if delivered.iter().any(|&(_, through)| through > 0) {
@@ -215,8 +215,9 @@ impl Peer {
             from: self.incarnation,
             clock,
             delivered,
+            // What is held above a gap is delivered once the gap is given up.
             former: former
-                .map(|stream| (stream.id.incarnation, stream.through))
+                .map(|stream| (stream.id.incarnation, stream.top().max(stream.through)))
                 .collect(),
         };
         out.push(Output::Send(
@@ -346,22 +347,80 @@ mod tests {
 
     use lamport::LEAP_MAX_DEFAULT;
 
-    use crate::core::frame::{Frame, Welcome};
-    use crate::core::stage::{feed_frame, newcomer, status};
+    use crate::core::frame::{Frame, Have, Status, StreamId, Welcome};
+    use crate::core::stage::{
+        OTHER, THIRD, feed_frame, have, message, newcomer, peer, status, status_of, stream,
+    };
+    use crate::core::{Input, Output, Peer};
+    use crate::members::{Member, MemberSet};
+
+    /// Lets `peer` in, whose former self delivered this.
+    fn welcome(peer: &mut Peer, clock: u64, delivered: Vec<(StreamId, u64)>) {
+        let welcome = Welcome {
+            incarnation: 1,
+            from: 1,
+            clock,
+            delivered,
+            former: Vec::new(),
+        };
+        feed_frame(peer, Frame::Welcome(Arc::new(welcome)));
+    }
 
     #[test]
     fn who_lost_its_state_is_let_into_an_old_group() {
         let mut peer = newcomer();
         let old = 100 * LEAP_MAX_DEFAULT;
-        let welcome = Welcome {
-            incarnation: 1,
-            from: 1,
-            clock: old,
-            delivered: Vec::new(),
-            former: Vec::new(),
-        };
         feed_frame(&mut peer, status(1, 0, 0));
-        feed_frame(&mut peer, Frame::Welcome(Arc::new(welcome)));
+        welcome(&mut peer, old, Vec::new());
         assert_eq!(peer.clock(), old);
+    }
+
+    /// Member 1's second message came after member 2's first.
+    #[test]
+    fn what_a_former_self_delivered_comes_with_all_that_it_came_after() {
+        let mut peer = newcomer();
+        feed_frame(&mut peer, status_of(1, vec![have(OTHER, 3), have(THIRD, 1)]));
+        welcome(&mut peer, 0, vec![(stream(OTHER), 0), (stream(THIRD), 0)]);
+        let waits_for_the_first = message(THIRD, 1, &[OTHER]);
+        assert_eq!(feed_frame(&mut peer, Frame::Data(waits_for_the_first)), []);
+        assert_eq!(feed_frame(&mut peer, Frame::Data(message(OTHER, 3, &[]))), []);
+
+        let everywhere = |of, through, stable| Have {
+            purged: stable,
+            stable,
+            ..have(of, through)
+        };
+        let status = status_of(2, vec![everywhere(OTHER, 3, 2), everywhere(THIRD, 1, 1)]);
+        assert_eq!(feed_frame(&mut peer, status), [(OTHER, 3, 3)]);
+    }
+
+    #[test]
+    fn a_former_life_ends_behind_all_that_anybody_may_still_deliver_of_it() {
+        let mut peer = peer();
+        let kept = Have {
+            delivered: 0,
+            ..have(OTHER, 3)
+        };
+        feed_frame(&mut peer, status_of(1, vec![kept]));
+        for sequence in [1, 3] {
+            feed_frame(&mut peer, Frame::Data(message(OTHER, sequence, &[])));
+        }
+        let Frame::Status(status) = status_of(1, Vec::new()) else {
+            unreachable!("it is a status")
+        };
+        let lost_its_state = Status {
+            incarnation: 2,
+            wants: MemberSet::EMPTY.with(Member::new(0)),
+            ..(*status).clone()
+        };
+        let mut out = Vec::new();
+        let frame = Frame::Status(Arc::new(lost_its_state));
+        peer.step(0, Input::Frame(Member::new(OTHER), frame), &mut out);
+        let welcome = out.iter().find_map(|output| match output {
+            Output::Send(_, Frame::Welcome(welcome)) => Some(welcome),
+            _ => None,
+        });
+        let welcome = welcome.expect("it is wanted");
+        assert_eq!((welcome.clock, &welcome.former), (3, &vec![(1, 3)]));
     }
 }

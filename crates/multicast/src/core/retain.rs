@@ -102,10 +102,7 @@ impl Peer {
                         dropped = dropped.min(gave_up);
                     }
                 }
-                if stream.stable >= next {
-                    // Delivered here before the state was lost.
-                    dropped = stream.stable;
-                } else if can_be_had {
+                if can_be_had {
                     break;
                 } else if dropped == u64::MAX {
                     // It died with its sender, if nobody has it and no former self can bring it any more.
@@ -118,24 +115,16 @@ impl Peer {
                     }
                 }
                 if heard {
-                    let view = &stream.views[sender.index()];
-                    let over = if stream.stable >= next {
-                        view.through
-                    } else {
-                        view.dropped
-                    };
-                    dropped = dropped.min(over);
+                    dropped = dropped.min(stream.views[sender.index()].dropped);
                 }
                 // What somebody within the range can still give is not given up.
-                let last = dropped.min(stream.lost_through().max(stream.stable));
+                let last = dropped.min(stream.lost_through());
                 if last < next {
                     // A member that is away has it: it is worth waiting for.
                     break;
                 }
                 changed = true;
-                let known = stream.stable;
-                for (from, to) in stream.give_up(last).into_iter().filter(|(_, to)| *to > known) {
-                    let from = from.max(known + 1);
+                for (from, to) in stream.give_up(last) {
                     self.told += 1;
                     stream.untaken.tell(from, self.told);
                     out.push(Output::Missed {

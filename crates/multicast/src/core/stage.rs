@@ -34,18 +34,34 @@ pub(super) fn stream(of: usize) -> StreamId {
 
 /// The status of member 1, which sent `sent` messages and gave up all of them up to `dropped`.
 pub(super) fn status(number: u64, sent: u64, dropped: u64) -> Frame {
-    let have = Have {
-        stream: stream(OTHER),
-        through: sent,
-        delivered: sent,
-        purged: dropped,
+    status_of(
+        number,
+        vec![Have {
+            purged: dropped,
+            dropped,
+            ..have(OTHER, sent)
+        }],
+    )
+}
+
+/// The first `through` messages of member `of`, delivered and kept.
+pub(super) fn have(of: usize, through: u64) -> Have {
+    Have {
+        stream: stream(of),
+        through,
+        delivered: through,
+        purged: 0,
         stable: 0,
-        dropped,
+        dropped: 0,
         had: 0,
         lost: Vec::new(),
         beyond: Vec::new(),
         ended: None,
-    };
+    }
+}
+
+/// The status of member 1, which has these.
+pub(super) fn status_of(number: u64, streams: Vec<Have>) -> Frame {
     let lives = About {
         incarnation: 1,
         announced: 1,
@@ -57,7 +73,7 @@ pub(super) fn status(number: u64, sent: u64, dropped: u64) -> Frame {
         hears: MemberSet::EMPTY.with(Member::new(0)),
         wants: MemberSet::EMPTY,
         members: vec![lives; 3],
-        streams: vec![have],
+        streams,
     }))
 }
 

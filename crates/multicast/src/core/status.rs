@@ -205,7 +205,10 @@ impl Peer {
     /// Takes what a member has, stream by stream. False when something must wait for this peer to find its place.
     fn take_haves(&mut self, from: Member, status: &Status, first: bool) -> bool {
         let place = from.index();
-        let mut all = true;
+        let none = self.settings.order == Order::None;
+        let all = status.streams.iter().all(|have| {
+            have.stream.origin.index() >= self.settings.members || self.takes_have_of(from, have)
+        });
         let others = MemberSet::all(self.settings.members).without(self.settings.me);
         let heard: Vec<Member> = others.iter().filter(|other| self.speaks(*other)).collect();
         for have in &status.streams {
@@ -213,7 +216,6 @@ impl Peer {
                 continue;
             }
             if !self.takes_have_of(from, have) {
-                all = false;
                 continue;
             }
             let Some(index) = self.open(have.stream, from) else {
@@ -245,7 +247,16 @@ impl Peer {
                     .map(|other| stream.views[other.index()].delivered)
                     .fold(stream.safe(), u64::min),
             };
-            stream.stable = stream.stable.max(have.stable.min(known));
+            let stable = have.stable.min(known);
+            if stable > stream.delivered && all {
+                // A former self delivered that too. What the status says is everywhere, of all streams together, holds the causes
+                // of what it holds; a part of it would not.
+                stream.had(stable);
+                if none {
+                    stream.delivered = stream.through;
+                }
+            }
+            stream.stable = stream.stable.max(stable.min(stream.delivered));
             if may_end
                 && let Some(ended) = have.ended
                 && stream.ended.is_none_or(|known| known.by < ended.by)

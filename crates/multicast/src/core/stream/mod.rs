@@ -131,6 +131,12 @@ impl Stream {
         self.purged() + self.slots.len() as u64
     }
 
+    /// The largest stamp received.
+    pub(in crate::core) fn top_stamp(&self) -> u64 {
+        let top = self.held(self.top()).map_or(0, |held| held.message.stamp);
+        top.max(self.last_stamp)
+    }
+
     /// Where `sequence` would go.
     pub(in crate::core) fn place(&self, sequence: u64) -> Place {
         if sequence <= self.through {
