@@ -11,9 +11,7 @@ use crate::limits::{MEMORY_BACKLOG_MAX, MEMORY_PIPE_BYTES};
 
 /// Why a server does not listen.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "failed to listen on {address}: {source}; hint: choose another address with {flag}, port 0 takes a free one"
-)]
+#[error("failed to listen on {address}: {source}; hint: {}", help(.source, .flag))]
 pub struct ListenError {
     address: String,
     /// The flag that names the address.
@@ -40,6 +38,14 @@ impl ListenError {
             source,
         }
     }
+}
+
+fn help(error: &io::Error, flag: &str) -> String {
+    let ask = match error.kind() {
+        io::ErrorKind::AddrInUse => "is it running already? Otherwise ",
+        _ => "",
+    };
+    format!("{ask}choose another address with {flag}, port 0 takes a free one")
 }
 
 /// Accepts byte streams.
