@@ -110,7 +110,7 @@ pub fn parse(line: &str) -> Result<Typed, ToldError> {
     let rest = rest.trim_start();
     let optional = || (!rest.is_empty()).then(|| unquote(rest).to_owned());
     let needed =
-        |usage: &str| optional().ok_or_else(|| wrong("something is missing", format!("{command} {usage}")));
+        |usage: &str| optional().ok_or_else(|| wrong(too_short(command), format!("{command} {usage}")));
     Ok(Typed::Do(match command {
         "/help" => return Ok(Typed::Help),
         "/register" if rest.is_empty() => return Ok(Typed::AskPassword),
@@ -124,7 +124,7 @@ pub fn parse(line: &str) -> Result<Typed, ToldError> {
         "/msg" => {
             let (to, text) = split_name(rest);
             if to.is_empty() || text.is_empty() {
-                return Err(wrong("something is missing", "/msg NAME TEXT".to_owned()));
+                return Err(wrong(too_short(command), "/msg NAME TEXT".to_owned()));
             }
             Command::Tell {
                 to: to.to_owned(),
@@ -153,6 +153,10 @@ pub fn parse(line: &str) -> Result<Typed, ToldError> {
 
 fn say(text: String) -> Typed {
     Typed::Do(Command::Say { room: None, text })
+}
+
+fn too_short(command: &str) -> String {
+    format!("something is missing behind {command}")
 }
 
 fn wrong(message: impl Into<String>, hint: String) -> ToldError {
@@ -303,7 +307,7 @@ mod tests {
             "/roms",
             &format!("there is no command /roms; hint: did you mean /rooms? {end}"),
         );
-        check_wrong("/msg Ana", "something is missing; hint: /msg NAME TEXT");
-        check_wrong("/enter", "something is missing; hint: /enter ROOM");
+        check_wrong("/msg Ana", "something is missing behind /msg; hint: /msg NAME TEXT");
+        check_wrong("/enter", "something is missing behind /enter; hint: /enter ROOM");
     }
 }

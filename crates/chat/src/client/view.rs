@@ -95,13 +95,22 @@ impl View {
     /// Something that went wrong, with its hint.
     #[must_use]
     pub fn error(&self, op: &str, error: &ToldError) -> String {
-        let text = format!("{}: {}", Harmless(op), Harmless(&error.message));
+        self.wrong(&format!("{}: {}", Harmless(op), Harmless(&error.message)), error)
+    }
+
+    /// What is wrong with a typed command, which its message names.
+    #[must_use]
+    pub fn mistake(&self, error: &ToldError) -> String {
+        self.wrong(&Harmless(&error.message).to_string(), error)
+    }
+
+    fn wrong(&self, text: &str, error: &ToldError) -> String {
         let hint = error
             .hint
             .as_ref()
             .map(|hint| format!("\nhint: {}", Harmless(hint)))
             .unwrap_or_default();
-        format!("{}{hint}", self.styled(WRONG, &text))
+        format!("{}{hint}", self.styled(WRONG, text))
     }
 
     fn event(&self, event: &Event) -> String {

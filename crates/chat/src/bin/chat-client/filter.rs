@@ -113,7 +113,7 @@ fn read(chat: &Chat) {
                 drop(writeln!(
                     std::io::stderr().lock(),
                     "{}",
-                    View::new(false, "").error("line", &error)
+                    View::new(false, "").mistake(&error)
                 ));
             }
         }

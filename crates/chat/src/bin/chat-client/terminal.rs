@@ -256,7 +256,7 @@ fn type_lines(mut editor: LineEditor, chat: &Chat, printer: &Printer, view: &Vie
             },
             Ok(Typed::Do(Command::Leave)) => return chat.send_blocking(Command::Leave),
             Ok(Typed::Do(command)) => chat.send_blocking(command),
-            Err(error) => printer.show(&view.error("line", &error)),
+            Err(error) => printer.show(&view.mistake(&error)),
         }
     }
 }

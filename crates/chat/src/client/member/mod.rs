@@ -94,7 +94,6 @@ impl Member {
 
     /// Somebody wants something while there is a connection.
     pub(super) fn command(&mut self, command: Command, actions: &mut Vec<Action>) {
-        let current = self.current.clone();
         let request = match command {
             Command::Say { room, text } => return self.say(room, text, actions),
             Command::Tell { to, text } => return self.post(Message::Tell { to, text }, actions),
@@ -113,12 +112,18 @@ impl Member {
                 }
                 Request::Enter(room)
             }
-            Command::Exit(room) => Request::Exit(room.or(current)),
+            Command::Exit(room) => match self.room_meant("exit", room, actions) {
+                None => return,
+                room => Request::Exit(room),
+            },
             Command::Rooms => Request::Rooms,
-            Command::Who(room) => Request::Who(room.or(current)),
-            Command::History { room, limit } => Request::History {
-                room: room.or(current),
-                limit,
+            Command::Who(room) => match self.room_meant("who", room, actions) {
+                None => return,
+                room => Request::Who(room),
+            },
+            Command::History { room, limit } => match self.room_meant("history", room, actions) {
+                None => return,
+                room => Request::History { room, limit },
             },
             Command::Rename(name) => Request::Rename(name),
             Command::Register(password) => Request::Register(password),
@@ -163,13 +168,24 @@ impl Member {
     }
 
     fn say(&mut self, room: Option<String>, text: String, actions: &mut Vec<Action>) {
-        match room.or_else(|| self.current.clone()) {
-            Some(room) => self.post(Message::Say { room, text }, actions),
-            None => actions.push(refused(
-                "say",
-                error("not_in_room", "you are in no room", "/enter ROOM"),
-            )),
+        if let Some(room) = self.room_meant("say", room, actions) {
+            self.post(Message::Say { room, text }, actions);
         }
+    }
+
+    /// The room that is named, or the one spoken to now. If there is neither, the operation is refused.
+    fn room_meant(
+        &self,
+        op: &'static str,
+        room: Option<String>,
+        actions: &mut Vec<Action>,
+    ) -> Option<String> {
+        let room = room.or_else(|| self.current.clone());
+        if room.is_none() {
+            let nowhere = error("not_in_room", "you are in no room", "/enter ROOM");
+            actions.push(refused(op, nowhere));
+        }
+        room
     }
 
     fn post(&mut self, message: Message, actions: &mut Vec<Action>) {
