@@ -115,6 +115,9 @@ pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Pauses between attempts to reach a member: the first, and the longest.
 pub const RECONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// Pauses between attempts to reach a member while one of the two refuses: somebody has to start one of them otherwise first.
+pub const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+
 /// Events that wait for the application. Beyond it links stop reading and sends wait.
 pub const INBOX_EVENTS_MAX: usize = 4 * 1024;
 

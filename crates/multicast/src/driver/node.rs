@@ -103,9 +103,10 @@ impl Node {
             .is_some()
     }
 
-    /// A link to a member was not made, because one of the two refused.
-    pub(crate) fn not_linked(&self, member: Member, why: String) {
-        self.with(|engine| engine.not_linked(member, why));
+    /// A link to a member was not made, and why. True if that is news since the last link to it.
+    pub(crate) fn not_linked(&self, member: Member, why: String) -> bool {
+        self.with(|engine| engine.not_linked(member, why))
+            .unwrap_or(false)
     }
 
     /// The link is over.

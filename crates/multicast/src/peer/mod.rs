@@ -4,7 +4,7 @@ mod lines;
 mod output;
 mod script;
 
-use std::io::{self, BufRead as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -156,7 +156,10 @@ fn send(args: &Args, handle: Handle, shutdown: Shutdown) -> tokio::task::JoinHan
                 return shutdown.begin();
             }
         }
-        // The end of stdin ends nothing: the peer goes on receiving and relaying.
+        // At a terminal that is Ctrl-D. Elsewhere the end of stdin ends nothing: the peer goes on receiving and relaying.
+        if io::stdin().is_terminal() {
+            shutdown.begin();
+        }
     })
 }
 

@@ -85,9 +85,10 @@ impl Engine {
         }
     }
 
-    /// A link to a member was not made, because one of the two refused.
-    pub(in crate::driver) fn not_linked(&mut self, member: Member, why: String) {
-        self.not_linked[member.index()] = Some(why);
+    /// A link to a member was not made, and why. True if that is news since the last link to it.
+    pub(in crate::driver) fn not_linked(&mut self, member: Member, why: String) -> bool {
+        let before = self.not_linked[member.index()].replace(why);
+        before != self.not_linked[member.index()]
     }
 
     fn is_current(&self, member: Member, link_number: u64) -> bool {

@@ -21,7 +21,7 @@ use super::handshake::Hello;
 use super::node::Node;
 use crate::core::Order;
 use crate::group_file::Members;
-use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_TIME, LINK_OUTBOX_BYTES, RECONNECT_PAUSES};
+use crate::limits::{FRAME_BYTES_MAX, HANDSHAKE_TIME, LINK_OUTBOX_BYTES, RECONNECT_PAUSES, REFUSED_PAUSES};
 use crate::members::Member;
 
 /// Who serves the connections to the peer's port that are not from members.
@@ -75,11 +75,14 @@ impl Links {
             Ok(Err(error)) => {
                 let claimed = proto::parse_object::<Hello>(&hello).ok();
                 let claimed = claimed.and_then(|hello| self.members.find(hello.id.as_str()));
-                if let Some(member) = claimed.filter(|member| *member != self.me) {
-                    self.node
-                        .not_linked(member, format!("{}: {}", error.code, error.message));
+                let is_news = claimed.filter(|member| *member != self.me).is_none_or(|member| {
+                    let why = format!("{}: {}", error.code, error.message);
+                    self.node.not_linked(member, why)
+                });
+                // It tries again and again.
+                if is_news {
+                    tracing::warn!(%peer, code = %error.code, "refused a member: {}; hint: {}", error.message, error.hint.as_deref().unwrap_or("none"));
                 }
-                tracing::warn!(%peer, code = %error.code, "refused a member: {}; hint: {}", error.message, error.hint.as_deref().unwrap_or("none"));
                 wire.refuse(&error);
                 wire.connection.finish().await;
             }
@@ -91,7 +94,7 @@ impl Links {
         let dialer = Dialer::Tcp(self.members.address(member).to_owned());
         let id = self.members.id(member).clone();
         let mut backoff = Backoff::new(RECONNECT_PAUSES);
-        let mut told = String::new();
+        let mut refused = Backoff::new(REFUSED_PAUSES);
         while !self.shutdown.has_begun() {
             let attempt = async {
                 let (stream, peer) = dialer.dial().await.map_err(|error| (error.to_string(), None))?;
@@ -108,21 +111,30 @@ impl Links {
                 attempt = tokio::time::timeout(HANDSHAKE_TIME, attempt) => attempt,
                 () = self.shutdown.begun() => return,
             };
-            match attempt.unwrap_or_else(|_| Err(("no answer".to_owned(), None))) {
+            let pause = match attempt.unwrap_or_else(|_| Err(("no answer".to_owned(), None))) {
                 Ok((wire, incarnation)) => {
                     backoff.reset();
-                    told.clear();
+                    refused.reset();
                     Arc::clone(&self).run(wire, member, incarnation).await;
+                    backoff.pause()
                 }
-                Err((error, hint)) if error != told => {
-                    self.node.not_linked(member, error.clone());
-                    tracing::info!(member = %id, address = %dialer, "not connected: {error}{}", hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default());
-                    told = error;
+                Err((error, hint)) => {
+                    let is_news = self.node.not_linked(member, error.clone());
+                    match &hint {
+                        Some(hint) if is_news => {
+                            tracing::warn!(member = %id, address = %dialer, "not connected: {error}; hint: {hint}");
+                        }
+                        None if is_news => {
+                            tracing::info!(member = %id, address = %dialer, "not connected: {error}");
+                        }
+                        _ => {}
+                    }
+                    // What has a hint is for a person to mend.
+                    hint.map_or_else(|| backoff.pause(), |_| refused.pause())
                 }
-                Err(_) => {}
-            }
+            };
             tokio::select! {
-                () = tokio::time::sleep(backoff.pause()) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.shutdown.begun() => return,
             }
         }
