@@ -307,7 +307,10 @@ mod tests {
             "/roms",
             &format!("there is no command /roms; hint: did you mean /rooms? {end}"),
         );
-        check_wrong("/msg Ana", "something is missing behind /msg; hint: /msg NAME TEXT");
+        check_wrong(
+            "/msg Ana",
+            "something is missing behind /msg; hint: /msg NAME TEXT",
+        );
         check_wrong("/enter", "something is missing behind /enter; hint: /enter ROOM");
     }
 }
