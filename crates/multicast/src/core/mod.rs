@@ -66,6 +66,8 @@ mod interface;
 mod join;
 mod links;
 mod message;
+#[cfg(test)]
+mod mistaken;
 mod order;
 mod relay;
 mod retain;

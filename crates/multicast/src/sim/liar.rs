@@ -315,12 +315,15 @@ impl Stage {
     }
 
     fn status(&mut self) -> Status {
-        let members = (0..MEMBERS).map(|_| About {
-            incarnation: self.number(),
-            announced: self.number(),
-            closed: self.number(),
-            horizon: self.number(),
-            sent: self.number(),
+        let members = (0..MEMBERS).map(|_| {
+            let lives = self.random.chance(50);
+            About {
+                incarnation: if lives { LIFE } else { self.number() },
+                announced: if lives { LIFE } else { self.number() },
+                closed: self.number(),
+                horizon: self.number(),
+                sent: self.number(),
+            }
         });
         let members = members.collect();
         let most = self.random.one_of(&[2, 6, MEMBERS * STREAMS_MAX]);

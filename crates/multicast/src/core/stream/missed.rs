@@ -162,6 +162,10 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use lamport::TIME_MAX;
+
+    use super::*;
+    use crate::core::stream::Place;
     use crate::core::stream::tests::{offer, stream};
 
     #[test]
@@ -182,5 +186,80 @@ mod tests {
         stream.delivered = 4;
         stream.skip_missed();
         assert_eq!(stream.head().map(|held| held.message.id.sequence), Some(6));
+    }
+
+    /// A stream with the messages up to `received`, of which those up to `delivered` were.
+    fn with(received: u64, delivered: u64) -> Stream {
+        let mut stream = stream();
+        for sequence in 1..=received {
+            offer(&mut stream, sequence);
+        }
+        stream.delivered = delivered;
+        stream
+    }
+
+    #[test]
+    fn a_jump_takes_no_room() {
+        let mut stream = with(3, 3);
+        assert_eq!(stream.give_up(TIME_MAX), [(4, TIME_MAX)]);
+        assert_eq!((stream.through, stream.delivered), (TIME_MAX, TIME_MAX));
+        assert_eq!((stream.slots.len(), stream.kept_bytes), (0, 0));
+        assert_eq!(stream.dropped, TIME_MAX, "what was kept for others too");
+        assert_eq!(stream.place(TIME_MAX), Place::Duplicate);
+    }
+
+    #[test]
+    fn a_jump_over_what_waits_goes_on_when_that_is_delivered() {
+        let mut stream = with(3, 1);
+        for _ in 0..5 {
+            stream.give_up(TIME_MAX);
+            assert_eq!(stream.slots.len(), 3 + SKIPPED_SLOTS_MAX);
+            assert_eq!((stream.delivered, stream.dropped), (1, stream.through));
+        }
+        stream.delivered = 3;
+        stream.skip_missed();
+        let from = stream.through + 1;
+        assert_eq!(stream.give_up(TIME_MAX), [(from, TIME_MAX)]);
+        assert_eq!((stream.delivered, stream.slots.len()), (TIME_MAX, 0));
+    }
+
+    #[test]
+    fn what_a_former_self_had_is_behind_however_far_it_was() {
+        let mut stream = with(3, 1);
+        stream.had(TIME_MAX);
+        assert_eq!((stream.through, stream.delivered), (TIME_MAX, TIME_MAX));
+        assert_eq!(stream.slots.len(), 0);
+    }
+
+    #[test]
+    fn a_journal_s_skips_are_skipped_again() {
+        let mut stream = with(3, 1);
+        stream.skip_again(2 * SKIPPED_SLOTS_MAX as u64);
+        assert_eq!(
+            (stream.through, stream.delivered),
+            (2 * SKIPPED_SLOTS_MAX as u64, 1)
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_stream_may_lie_before_what_is_kept() {
+        let mut stream = with(6, 2);
+        stream.had(6);
+        stream.cut(4);
+        assert_eq!((stream.through, stream.delivered, stream.purged()), (4, 4, 4));
+        assert_eq!((stream.slots.len(), stream.kept_bytes), (0, 0));
+    }
+
+    #[test]
+    fn skipped_ranges_are_told_so_many_and_no_more() {
+        let mut stream = stream();
+        let last = 2 * LOST_TOLD_MAX as u64 + 4;
+        for sequence in (2..=last).step_by(2) {
+            offer(&mut stream, sequence);
+        }
+        stream.give_up(last);
+        let (purged, lost) = stream.unavailable();
+        assert_eq!((purged, lost.len()), (3, LOST_TOLD_MAX));
+        assert_eq!((lost[0], lost[LOST_TOLD_MAX - 1]), ((5, 5), (last - 1, last - 1)));
     }
 }
