@@ -1,6 +1,9 @@
 //! Flow control: however many send as fast as they can, who goes on reading misses nothing.
 
+use std::time::Duration;
+
 use proto::net::OutboxLimits;
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
@@ -63,4 +66,48 @@ async fn take_part(wire: Wire, texts: usize, due: usize) {
         }
     };
     tokio::join!(write, read);
+}
+
+const PAGES: u64 = 100;
+
+/// One batch may ask for far more than the outbox may hold: what nobody reads is not read from the history either.
+#[tokio::test(start_paused = true)]
+async fn pages_of_history_are_read_when_the_one_before_is_on_its_way() {
+    let mut settings = lifted();
+    settings.limits.connection.outbox = MARKS;
+    let hub = Hub::in_memory(settings);
+    let (mut ana, mut bia) = (hub.join("Ana").await, hub.join("Bia").await);
+    ana.event("entered").await;
+    for _ in 0..20 {
+        ana.ok(json!({"op": "say", "text": "x".repeat(4096)})).await;
+        bia.event("said").await;
+    }
+    let stamp_now = async |ana: &mut Wire| {
+        ana.request(json!({"op": "who"})).await;
+        ana.next().await.unwrap()["lamport"].as_u64().unwrap()
+    };
+    let before = stamp_now(&mut ana).await;
+    let batch: String = (1..=PAGES)
+        .map(|id| format!("{{\"op\":\"history\",\"id\":{id},\"limit\":20}}\n"))
+        .collect();
+    bia.send(batch).await;
+    let mut asked = 0;
+    for _ in 0..50 {
+        asked += 1;
+        // Time passes when everybody waits for somebody.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        stamp_now(&mut ana).await;
+    }
+    asked += 1;
+    let ticks = stamp_now(&mut ana).await - before;
+    // Every request and every reply is a tick.
+    let answered = ticks / 2 - asked;
+    assert!(
+        (1..10).contains(&answered),
+        "{answered} pages were read for who reads nothing"
+    );
+    for id in 1..=PAGES {
+        assert_eq!(bia.next().await.unwrap()["id"], id);
+    }
+    hub.stop().await;
 }
