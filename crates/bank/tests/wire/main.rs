@@ -20,6 +20,7 @@ mod bad_input;
 mod connections;
 mod consistency;
 mod crashes;
+mod flow;
 mod keys;
 mod pins;
 mod refusals;
