@@ -40,7 +40,7 @@ async fn linked(group: &Group) {
     let handle = group.handle();
     timeout(SOON, async {
         loop {
-            let status = handle.status().await.unwrap();
+            let status = handle.status().unwrap();
             if status
                 .members
                 .iter()
@@ -60,7 +60,7 @@ async fn refused(group: &Group, member: usize) -> Status {
     let handle = group.handle();
     let asked = async {
         loop {
-            let status = handle.status().await.unwrap();
+            let status = handle.status().unwrap();
             if status.members[member].refused.is_some() {
                 return status;
             }
@@ -231,7 +231,7 @@ async fn members_without_the_secret_are_refused_and_nobodys_clock_moves() {
     let status = refused(&two, 0).await;
     let why = status.members[0].refused.as_deref().unwrap();
     assert!(why.starts_with("wrong_secret"), "{why}");
-    let status = one.handle().status().await.unwrap();
+    let status = one.handle().status().unwrap();
     assert_eq!((status.lamport, status.delivered), (Some(0), Some(0)));
     assert_eq!(status.members[1].state.as_deref(), Some("down"));
     two.leave().await;
@@ -293,7 +293,7 @@ async fn who_never_takes_holds_the_others_back() {
         (held * PAYLOAD) as u64 <= UNSAFE_BYTES,
         "{held} messages were sent to somebody who takes none"
     );
-    let status = handle.status().await.unwrap();
+    let status = handle.status().unwrap();
     assert_eq!(status.members[1].state.as_deref(), Some("up"));
     let delivered = deliveries(&mut stuck, held + 1000).await;
     let sequences = delivered.iter().map(|delivery| delivery.sequence);

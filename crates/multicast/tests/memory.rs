@@ -89,7 +89,7 @@ async fn run_leg(members: &[Running]) {
     }
     for member in members {
         while member.delivered.load(Ordering::Relaxed) < before + MEMBERS * LEG
-            || member.handle.status().await.unwrap().retained != Some(0)
+            || member.handle.status().unwrap().retained != Some(0)
         {
             sleep(Duration::from_millis(10)).await;
         }

@@ -83,10 +83,7 @@ impl Joined {
     fn wait_for_links(&self) -> anyhow::Result<()> {
         let give_up = Instant::now() + PATIENCE;
         loop {
-            let status = self
-                .runtime
-                .block_on(self.handle.status())
-                .context("the member has left")?;
+            let status = self.handle.status().context("the member has left")?;
             let up = status
                 .members
                 .iter()
@@ -124,7 +121,7 @@ impl Joined {
     }
 
     pub(crate) fn frames(&mut self) -> Option<Frames> {
-        let frames = self.runtime.block_on(self.handle.status())?.frames?;
+        let frames = self.handle.status()?.frames?;
         Some(Frames {
             payload_sent: frames.payload_sent,
             control_sent: frames.control_sent,

@@ -88,13 +88,13 @@ impl Clients {
                 line.text("order", self.order).end();
             }
             "status" => {
-                let status = self.handle.status().await.ok_or_else(ended)?;
+                let status = self.handle.status().ok_or_else(ended)?;
                 let line = LineWriter::ok(reply, self.tick(), id);
                 let watchers = self.told.receiver_count() as u64;
                 write_status(line, &status, watchers);
             }
             "members" => {
-                let status = self.handle.status().await.ok_or_else(ended)?;
+                let status = self.handle.status().ok_or_else(ended)?;
                 LineWriter::ok(reply, self.tick(), id)
                     .value("members", &status.members)
                     .end();

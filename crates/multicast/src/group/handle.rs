@@ -55,12 +55,8 @@ impl Handle {
     }
 
     /// How the member is; `None` once it has left.
-    pub async fn status(&self) -> Option<Status> {
-        self.status_now()
-    }
-
-    /// The same for those who cannot wait; nobody has to.
-    pub(crate) fn status_now(&self) -> Option<Status> {
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
         self.node.status()
     }
 

@@ -13,12 +13,12 @@ impl Vitals for Monitored {
         if let Some(failure) = self.0.failure() {
             return Some(failure.to_string());
         }
-        let has_left = self.0.status_now().is_none();
+        let has_left = self.0.status().is_none();
         has_left.then(|| "this peer has left the group".to_owned())
     }
 
     fn measure(&self) {
-        if let Some(status) = self.0.status_now() {
+        if let Some(status) = self.0.status() {
             show(&status);
         }
     }

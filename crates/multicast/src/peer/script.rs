@@ -25,7 +25,7 @@ pub(crate) async fn play(handle: &Handle) {
 }
 
 async fn linked(handle: &Handle) {
-    while let Some(status) = handle.status().await {
+    while let Some(status) = handle.status() {
         if status
             .members
             .iter()
