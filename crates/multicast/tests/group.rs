@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lamport::ProcessId;
 use multicast::client::Status;
 use multicast::limits::{DATA_BYTES_MAX, LINK_SILENCE_MAX, UNSAFE_BYTES, WINDOW_BYTES, WINDOW_MESSAGES};
-use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order};
+use multicast::{Delivery, Event, Group, GroupSettings, JoinError, Members, Order, SendError};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -242,6 +242,16 @@ async fn members_without_the_secret_are_refused_and_nobodys_clock_moves() {
     for group in [one, two] {
         group.leave().await;
     }
+}
+
+/// The wire would carry a likeness of such bytes, and the others deliver something else than their sender.
+#[tokio::test]
+async fn what_is_no_text_is_refused_with_all_that_comes_with_it() {
+    let group = Group::join(settings(&members(1), 1, Order::None)).await.unwrap();
+    let texts = [Bytes::from_static(b"whole"), Bytes::from_static(b"brok\xc3")];
+    assert_eq!(group.handle().send_all(texts).await, Err(SendError::NotText));
+    assert_eq!(group.handle().status().unwrap().sent, Some(0));
+    group.leave().await;
 }
 
 #[tokio::test]

@@ -58,7 +58,9 @@ impl Clients {
                     .map_err(|_| ended())?;
                 let sent = sent.map_err(|error| match error {
                     SendError::Left => ended(),
-                    SendError::TooLong(_) => WireError::new(codes::INVALID_FIELD, error.to_string()),
+                    SendError::NotText | SendError::TooLong(_) => {
+                        WireError::new(codes::INVALID_FIELD, error.to_string())
+                    }
                     SendError::Refused => WireError::new(NOT_SENT, error.to_string()),
                 })?;
                 let name = format!("{}/{}/{}", self.handle.id(), sent.incarnation, sent.sequence);

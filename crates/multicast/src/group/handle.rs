@@ -34,11 +34,12 @@ impl Handle {
         sent.first().copied().ok_or(SendError::Refused)
     }
 
-    /// Sends several texts in order, as [`send`](Self::send) does one. Payloads must be UTF-8; what is not is replaced on the wire.
+    /// Sends several texts in order, as [`send`](Self::send) does one. They have to be UTF-8.
     ///
     /// # Errors
     ///
-    /// [`SendError`]; then some of them may have been sent.
+    /// [`SendError`]; then some of them may have been sent, but for [`NotText`](SendError::NotText) and
+    /// [`TooLong`](SendError::TooLong), which are found before.
     pub async fn send_all(&self, texts: impl IntoIterator<Item = Bytes>) -> Result<Vec<Sent>, SendError> {
         let data: VecDeque<Bytes> = texts.into_iter().collect();
         data.iter().try_for_each(|data| Self::check(data))?;
@@ -49,8 +50,12 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`SendError::TooLong`].
+    /// [`SendError::NotText`] and [`SendError::TooLong`].
     pub fn check(text: &[u8]) -> Result<(), SendError> {
+        // The wire could only carry a likeness of it: the others would deliver something else than this member.
+        if std::str::from_utf8(text).is_err() {
+            return Err(SendError::NotText);
+        }
         wire::too_long(text).map_or(Ok(()), |length| Err(SendError::TooLong(length)))
     }
 
@@ -87,6 +92,9 @@ pub enum SendError {
     /// The clock has reached its end.
     #[error("the group takes no messages of this member any more")]
     Refused,
+    /// What was to be sent is no text.
+    #[error("a message has to be UTF-8")]
+    NotText,
     /// The text is too long: so many bytes, with the escapes of the wire.
     #[error("a message has at most {DATA_BYTES_MAX} bytes, this one has {0}")]
     TooLong(usize),
