@@ -164,23 +164,27 @@ impl Layout {
         const STEP: f64 = 18.0;
         const PAUSE: f64 = 70.0;
         const TICK: f64 = 80.0;
-        let at = |node: &Node| run.events[node.events[0]].at_us;
+        // A wall clock may be set back, and events may share one look at it; what happened before stands above all the same.
+        let mut latest = vec![0; run.processes.len()];
+        let at = |node: &Node| {
+            let latest: &mut u64 = &mut latest[node.process];
+            *latest = (*latest).max(run.events[node.events[0]].at_us);
+            *latest
+        };
+        let at: Vec<u64> = self.nodes.iter().map(at).collect();
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_by_key(|index| (at(&self.nodes[*index]), *index));
-        let Some(first) = order.first().map(|index| at(&self.nodes[*index])) else {
+        order.sort_by_key(|index| (at[*index], *index));
+        let Some(first) = order.first().map(|index| at[*index]) else {
             return;
         };
-        let mut gaps: Vec<u64> = order
-            .windows(2)
-            .map(|two| at(&self.nodes[two[1]]) - at(&self.nodes[two[0]]))
-            .collect();
+        let mut gaps: Vec<u64> = order.windows(2).map(|two| at[two[1]] - at[two[0]]).collect();
         gaps.sort_unstable();
         let usual = gaps.get(gaps.len() / 2).copied().unwrap_or(1).max(1) as f64;
         let (mut y, mut now) = (0.0, first);
         let mut last: HashMap<usize, f64> = HashMap::new();
         for index in order {
             let node = &mut self.nodes[index];
-            let time = run.events[node.events[0]].at_us;
+            let time = at[index];
             let step = (time - now) as f64 / usual * STEP;
             if step > PAUSE {
                 self.breaks.push((y + PAUSE / 2.0, duration(time - now)));

@@ -81,6 +81,27 @@ fn the_svg_shows_every_event_and_message_and_texts_stay_texts() {
 }
 
 #[test]
+fn a_wall_clock_that_goes_back_turns_no_line_around() {
+    let run = read(
+        r#"{"process":"P1","lamport":1,"kind":"local","label":"first","at_us":5000,"service":"other"}
+{"process":"P1","lamport":2,"kind":"local","label":"second","at_us":4000,"service":"other"}
+{"process":"P2","lamport":3,"kind":"local","label":"before","at_us":3000,"service":"other"}
+{"closed":true,"written":3,"dropped":0}
+"#,
+        &Filter::default(),
+    );
+    let style = Style {
+        axis: Axis::Wall,
+        ..Style::default()
+    };
+    let layout = layout::Layout::new(&run, &style);
+    let [first, second, before] = &layout.nodes[..] else {
+        panic!("one node for each event")
+    };
+    assert!(before.y < first.y && first.y < second.y, "{layout:?}");
+}
+
+#[test]
 fn a_filter_shows_a_part() {
     let filter = Filter {
         processes: vec!["P1".into(), "P3*".into()],
