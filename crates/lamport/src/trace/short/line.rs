@@ -3,6 +3,7 @@
 use super::super::event::Message;
 use super::super::json::{escape, integer, shown};
 use super::super::limits::{LABEL_BYTES_MAX, SHORT_LABEL_BYTES_MAX};
+use super::digits::comma_integer;
 
 /// What most short lines take at most.
 const LINE_BYTES: usize = 128;
@@ -21,10 +22,7 @@ impl<'o> Line<'o> {
         // Room for what most lines take, so that nothing grows in between.
         out.reserve(LINE_BYTES);
         out.push(b'[');
-        match number {
-            0..=9 => out.push(b'0' + number as u8),
-            _ => integer(out, number),
-        }
+        integer(out, number);
         Self {
             out,
             zeros: 0,
@@ -45,16 +43,11 @@ impl<'o> Line<'o> {
 
     #[inline]
     pub(super) fn change(&mut self, change: i64) {
-        match change {
-            0 => self.zeros += 1,
-            1..=9 => {
-                self.separate();
-                self.out.push(b'0' + change as u8);
-            }
-            _ => {
-                self.separate();
-                integer(self.out, change);
-            }
+        if change == 0 {
+            self.zeros += 1;
+        } else {
+            self.zeros();
+            comma_integer(self.out, change);
         }
     }
 
@@ -119,16 +112,16 @@ impl<'o> Line<'o> {
     }
 
     fn open(&mut self) {
-        self.separate();
-        self.out.push(b'"');
+        self.zeros();
+        self.out.extend_from_slice(b",\"");
     }
 
+    /// The elements that changed nothing: another follows them.
     #[inline]
-    fn separate(&mut self) {
+    fn zeros(&mut self) {
         for _ in 0..std::mem::take(&mut self.zeros) {
             self.out.extend_from_slice(b",0");
         }
-        self.out.push(b',');
     }
 
     /// Ends the line. Whether it holds nothing but integers.

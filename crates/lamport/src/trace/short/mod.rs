@@ -7,6 +7,7 @@
 //! person each has its full line. And each number is given anew [now and then](super::limits::NUMBERED_US), so that what damage
 //! to a file makes unreadable is little.
 
+mod digits;
 mod line;
 mod memory;
 mod shortener;

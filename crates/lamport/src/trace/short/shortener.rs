@@ -84,7 +84,7 @@ impl Shortener {
             return false;
         }
         run.length += 1;
-        let goes_on = run.repeatable && run.untold < AGAIN_MAX && sort.has_label(run.label(event));
+        let goes_on = run.repeatable && run.untold < AGAIN_MAX && sort.has_label(run.label(sort, event));
         if goes_on {
             sort.go_on_to(time, at_us, event);
             run.untold += 1;
@@ -173,7 +173,7 @@ impl Shortener {
         {
             let start = out.len();
             let length = run.as_ref().map_or(0, |run| run.length);
-            let label = run.map_or(event.label, |run| run.label(event));
+            let label = run.map_or(event.label, |run| run.label(sort, event));
             if let Some(repeatable) = sort.write_change(out, number, time, at_us, &Event { label, ..*event })
             {
                 self.run = Some(Run {
@@ -204,10 +204,10 @@ impl Shortener {
 
 impl Run {
     /// What is told of the label of an event in it.
-    fn label<'e>(&self, event: &Event<'e>) -> &'e str {
+    fn label<'e>(&self, last: &Sort, event: &Event<'e>) -> &'e str {
         match self.length {
             0..LABELLED_MAX => event.label,
-            _ if event.label.is_empty() => "",
+            _ if event.label.is_empty() || last.has_label(event.label) => event.label,
             _ => CUT,
         }
     }

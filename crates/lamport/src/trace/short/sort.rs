@@ -42,7 +42,7 @@ enum Form {
 }
 
 enum Known {
-    Text(SmolStr),
+    Text(String),
     Integer {
         value: i64,
         /// By how much it changed last.
@@ -139,7 +139,8 @@ impl Sort {
                 }
                 (Known::Text(known), Value::Text(value)) => {
                     if line.text(known, value) {
-                        *known = SmolStr::new(value);
+                        known.clear();
+                        known.push_str(value);
                     }
                 }
                 _ => return None,
@@ -170,7 +171,7 @@ impl Likeness {
 impl Known {
     fn new(value: &Value<'_>) -> Self {
         match value {
-            Value::Text(text) => Self::Text(SmolStr::new(text)),
+            Value::Text(text) => Self::Text(text.clone().into_owned()),
             Value::Integer(value) => Self::Integer { value: *value, by: 0 },
         }
     }
