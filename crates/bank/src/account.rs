@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use smol_str::SmolStr;
-
 /// Most digits of an RG.
 pub const RG_DIGITS_MAX: usize = 10;
 
@@ -49,19 +47,14 @@ impl AccountId {
 }
 
 impl AccountId {
-    /// The account as text, without a formatter: every reply and every leg in a trace names an account.
-    pub(crate) fn text(self) -> SmolStr {
+    /// The account as text, without a formatter: every leg in a trace names an account.
+    pub(crate) fn text(self, buffer: &mut itoa::Buffer) -> &str {
         if self.is_cash() {
-            return SmolStr::new_static("cash");
+            return "cash";
         }
-        let mut text = [b'0'; RG_DIGITS_MAX];
-        let digits = &mut text[RG_DIGITS_MAX - (self.0 / VALUES) as usize..];
-        let mut value = self.0 % VALUES;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (value % 10) as u8;
-            value /= 10;
-        }
-        SmolStr::new_inline(std::str::from_utf8(digits).expect("digits are ASCII"))
+        // How many digits, and then all ten that there may be: those asked for are the last.
+        let text = buffer.format(self.0);
+        &text[text.len() - (self.0 / VALUES) as usize..]
     }
 }
 
@@ -82,7 +75,7 @@ impl FromStr for AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text())
+        f.pad(self.text(&mut itoa::Buffer::new()))
     }
 }
 

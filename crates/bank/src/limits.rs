@@ -44,6 +44,10 @@ pub const STATEMENT_MAX: u64 = 300;
 /// Longest line, in bytes, before a login: what a stranger may make us hold.
 pub const STRANGER_LINE_BYTES_MAX: usize = 4 * 1024;
 
+/// Requests of a connection that are received together: enough that what each costs by itself hardly counts, and few enough
+/// that while they are handled they take less memory than what they were read into.
+pub const RECEIVED_TOGETHER_MAX: usize = 128;
+
 /// PINs hashed at once: each takes 19 MiB and one core for some 20 ms, and transfers need the cores too.
 pub const HASHES_RUNNING_MAX: usize = 1;
 

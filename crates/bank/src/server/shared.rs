@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use lamport::trace::facts::{self, Fact, fact};
-use lamport::trace::{Event, SharedTracer};
+use lamport::trace::{Event, Here, SharedTracer};
 use proto::net::ServerClock;
 
 use super::pins::Pins;
@@ -24,12 +24,13 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Stamps the reply that tells of an entry, and records what it did.
-    pub(super) fn send_entry(&self, client: u64, entry: &Entry) -> u64 {
+    pub(super) fn send_entry(&self, here: Here, entry: &Entry) -> u64 {
         if !self.tracer.is_on() {
-            return self.send(client, "", &[]);
+            return self.send(here, "", &[]);
         }
         let amount = entry.amount.map_or(0, |amount| amount.minor());
-        let (debit, credit) = (entry.debit.text(), entry.credit.text());
+        let mut texts = [itoa::Buffer::new(), itoa::Buffer::new()];
+        let [debit, credit] = &mut texts;
         let number = entry.number as i64;
         let of = |account, amount, balance: Balance| {
             [
@@ -40,40 +41,40 @@ impl Shared {
             ]
         };
         let legs = [
-            of(&*debit, -amount, entry.debit_after),
-            of(&*credit, amount, entry.credit_after),
+            of(entry.debit.text(debit), -amount, entry.debit_after),
+            of(entry.credit.text(credit), amount, entry.credit_after),
         ];
-        self.send(client, "reply", legs.as_flattened())
+        self.send(here, "reply", legs.as_flattened())
     }
 
     /// Stamps a reply that tells what an account holds, and records it.
     pub(super) fn send_holding(
         &self,
-        client: u64,
+        here: Here,
         account: AccountId,
         held: Holding,
         more: &[Fact<'_>],
     ) -> u64 {
         if !self.tracer.is_on() {
-            return self.send(client, "", &[]);
+            return self.send(here, "", &[]);
         }
-        let account = account.text();
+        let mut text = itoa::Buffer::new();
         let mut told = vec![
-            fact(facts::ACCOUNT, &*account),
+            fact(facts::ACCOUNT, account.text(&mut text)),
             fact(facts::BALANCE, held.balance.minor()),
         ];
         if !more.is_empty() {
             told.push(fact(facts::ENTRY, held.entry as i64));
             told.extend_from_slice(more);
         }
-        self.send(client, "reply", &told)
+        self.send(here, "reply", &told)
     }
 
     /// Ticks the clock for a send to a client and records it.
-    pub(super) fn send(&self, client: u64, label: &str, told: &[Fact<'_>]) -> u64 {
+    pub(super) fn send(&self, here: Here, label: &str, told: &[Fact<'_>]) -> u64 {
         let stamped = self
             .tracer
-            .stamped(client, || self.clock.tick(), &Event::send(label, told));
+            .stamped(here, || self.clock.tick(), &Event::send(label, told));
         // A clock at its end can only stay there; clients refuse what it stamps.
         stamped.unwrap_or(lamport::TIME_MAX)
     }

@@ -93,4 +93,4 @@ pub use facts::{Fact, Value};
 pub use limits::LINE_BYTES_MAX;
 pub use read_error::{ReadError, ReadProblem};
 pub use reader::Reader;
-pub use recorder::{BatchTracer, CloseError, SharedTracer, Tracer};
+pub use recorder::{BatchTracer, CloseError, Here, LaneGuard, SharedTracer, Tracer};

@@ -5,6 +5,7 @@
 //! gone out: replies come in the order of the requests, and nobody's slow request holds up another connection.
 
 mod answer;
+mod arrivals;
 mod login;
 mod money;
 
@@ -12,11 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lamport::trace::{Event, Message};
+use lamport::ClockError;
+use lamport::trace::Here;
 use proto::net::{Closed, Connection, Turn};
-use proto::{Batch, LineWriter, Refusal, WireError};
+use proto::{Batch, LineWriter, OpenRequest as _, Refusal, WireError};
 
 use self::answer::{Answer, Body};
+use self::arrivals::Arrival;
 use super::shared::Shared;
 use super::tally::Tally;
 use crate::account::AccountId;
@@ -37,6 +40,8 @@ struct Session {
     told: u64,
     /// Stamped requests received so far; names them in traces.
     requests: u64,
+    /// Where and when a trace takes what is told: of the batch, or of what took longer since.
+    here: Here,
     answers: Vec<Answer>,
     tally: Tally,
 }
@@ -62,6 +67,7 @@ pub(super) async fn serve(connection: Connection, shared: Arc<Shared>) {
         line_bytes_max: proto::limits::LINE_BYTES_MAX,
         told: 0,
         requests: 0,
+        here: Here::default(),
         answers: Vec::new(),
         tally: Tally::default(),
     };
@@ -89,19 +95,21 @@ impl Session {
         let at = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |age| age.as_millis() as u64);
+        let mut lines = batch.lines();
         let mut framing_errors_left = true;
-        for line in batch.lines() {
-            let request = match line {
-                Ok(line) => proto::parse::<Request<'_>>(line),
-                Err(error) => Err(Refusal::from(error)),
-            };
-            match request {
-                Ok(None) => {}
-                Ok(Some(request)) => self.request(request, at).await?,
-                Err(refusal) => framing_errors_left &= self.refuse(refusal).await?,
-            }
-            if !framing_errors_left {
+        while framing_errors_left {
+            let arrivals = self.receive(&mut lines);
+            if arrivals.is_empty() {
                 break;
+            }
+            for Arrival { says, message } in arrivals {
+                match says {
+                    Ok(request) => self.request(request, message, at).await?,
+                    Err(refusal) => framing_errors_left &= self.refuse(&refusal).await?,
+                }
+                if !framing_errors_left {
+                    break;
+                }
             }
         }
         self.tally.tell();
@@ -110,23 +118,16 @@ impl Session {
     }
 
     /// Handles one request: an answer is added, or has gone out already.
-    async fn request(&mut self, request: Request<'_>, at: u64) -> Result<(), Closed> {
-        let envelope = Refusal::of(&request, unavailable());
-        let (Some(id), Some(stamp)) = (envelope.id, envelope.lamport) else {
-            return self.refuse(envelope).await.map(drop);
+    async fn request(
+        &mut self,
+        request: Request<'_>,
+        message: Option<(u64, Result<u64, ClockError>)>,
+        at: u64,
+    ) -> Result<(), Closed> {
+        let (Some(id), Some((stamp, received))) = (request.id().get(), message) else {
+            return self.refuse(&Refusal::of(&request, unavailable())).await.map(drop);
         };
-        let shared = Arc::clone(&self.shared);
-        self.requests += 1;
         self.tally.count(request.name());
-        let message = Message::Request {
-            connection: self.connection.id(),
-            number: self.requests,
-        };
-        let received = shared.tracer.stamped(
-            self.client,
-            || shared.clock.receive(stamp),
-            &Event::receive(request.name(), message, &[]),
-        );
         let lamport = match received {
             Ok(lamport) => lamport,
             Err(error) => {
@@ -179,25 +180,14 @@ impl Session {
     }
 
     /// Answers a line that is no request. False when the connection has broken the framing too often.
-    async fn refuse(&mut self, refusal: Refusal) -> Result<bool, Closed> {
+    async fn refuse(&mut self, refusal: &Refusal) -> Result<bool, Closed> {
         self.settle().await?;
         let shared = Arc::clone(&self.shared);
-        if let Some(stamp) = refusal.lamport {
-            self.requests += 1;
-            let message = Message::Request {
-                connection: self.connection.id(),
-                number: self.requests,
-            };
-            let event = Event::receive("refused", message, &[]);
-            // A stamp that leaps moves nothing; the refusal says what came first.
-            let _ = shared
-                .tracer
-                .stamped(self.client, || shared.clock.receive(stamp), &event);
-        }
-        let lamport = shared.send(self.client, "error", &[]);
+        self.here = shared.tracer.here();
+        let lamport = shared.send(self.here, "error", &[]);
         self.told = lamport;
         match self.connection.write_while(shared.bank.may_send(lamport)).await? {
-            Ok(()) => Ok(self.connection.refuse(lamport, &refusal)),
+            Ok(()) => Ok(self.connection.refuse(lamport, refusal)),
             Err(Unavailable) => Ok(false),
         }
     }
@@ -210,7 +200,8 @@ impl Session {
 
     /// Adds an answer with a stamp of its own.
     fn answer(&mut self, id: u64, body: Promise<Body>) {
-        let lamport = self.shared.send(self.client, "reply", &[]);
+        self.here = self.shared.tracer.here();
+        let lamport = self.shared.send(self.here, "reply", &[]);
         self.push(id, lamport, body);
     }
 

@@ -34,11 +34,11 @@ impl Session {
         };
         let key = key.map(|key| KeyPrint::new(account, key));
         let shared = Arc::clone(&self.shared);
-        let (turn, client) = (self.turn(received), self.client);
+        let (turn, here) = (self.turn(received), self.here);
         // The reply's stamp is taken with the accounts still locked, so that stamps and trace follow the ledger.
         let stamp = |outcome: &Outcome| match outcome {
-            Outcome::Done(entry) => Some(shared.send_entry(client, entry)),
-            Outcome::Refused(_) => Some(shared.send(client, "reply", &[])),
+            Outcome::Done(entry) => Some(shared.send_entry(here, entry)),
+            Outcome::Refused(_) => Some(shared.send(here, "reply", &[])),
             Outcome::Seen(_) => None,
         };
         let execute = shared
@@ -92,7 +92,7 @@ impl Session {
                     entry: entry.number,
                 };
                 let repeated = facts::fact(facts::REPEATED, 1i64);
-                let lamport = shared.send_holding(self.client, account, held, &[repeated]);
+                let lamport = shared.send_holding(shared.tracer.here(), account, held, &[repeated]);
                 self.push(id, lamport, Promise::kept(holding(&entry, account)));
             }
             Ok(_) => {
@@ -112,8 +112,8 @@ impl Session {
         slot: Slot,
     ) -> Result<(), Closed> {
         let shared = Arc::clone(&self.shared);
-        let (turn, client) = (self.turn(received), self.client);
-        let stamp = |held: &Holding| shared.send_holding(client, account, *held, &[]);
+        let (turn, here) = (self.turn(received), self.here);
+        let stamp = |held: &Holding| shared.send_holding(here, account, *held, &[]);
         let read = self
             .connection
             .write_while(shared.bank.balance_and(turn, slot, stamp))

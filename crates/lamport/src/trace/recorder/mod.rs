@@ -25,7 +25,7 @@ use queue::now_us;
 use writer::Recorder;
 
 pub use batch::BatchTracer;
-pub use lanes::SharedTracer;
+pub use lanes::{Here, LaneGuard, SharedTracer};
 
 /// Records the events of one process. Cloning is cheap; all clones write to the same place.
 ///

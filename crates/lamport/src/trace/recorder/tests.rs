@@ -9,7 +9,7 @@ use std::sync::{Mutex, mpsc};
 /// A sink that shows what was written, and writes nothing while its gate is locked.
 #[derive(Clone, Default)]
 pub(super) struct Sink {
-    text: Arc<Mutex<Vec<u8>>>,
+    pub(super) text: Arc<Mutex<Vec<u8>>>,
     pub(super) gate: Arc<Mutex<()>>,
 }
 

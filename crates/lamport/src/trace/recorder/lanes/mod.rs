@@ -1,26 +1,44 @@
 //! Recording by many threads that share one clock: each into a lane, so that they hardly ever meet.
 
+mod here;
 mod merge;
+mod track;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::queue::now_us;
 use super::{CloseError, Source, Tracer};
-use crate::trace::event::{Event, Record, Summary};
-use crate::trace::limits::{LANE_BYTES_FULL, LANE_BYTES_MAX, LANES, LINE_BYTES_MAX};
-use crate::trace::short::{Context, Shortener};
-use merge::{End, Told, merge};
+use crate::trace::event::{Event, Summary};
+use crate::trace::limits::LANES;
+use crate::trace::short::Shortener;
+use merge::{Told, merge};
+use track::Track;
+
+pub use here::Here;
+pub(super) use track::Wants;
 
 /// Records the events of one process whose many threads share a clock.
 ///
 /// A [`Tracer`] has one lock and one memory of the last events, which would wander from core to core with every event. Here
-/// threads meet only if they use the same lane; the thread that writes puts the lanes' events into the order of their times.
+/// each thread has a lane, which few others share; the thread that writes puts the lanes' events into the order of their times.
 ///
 /// It waits for the disk as little as a [`Tracer`] does, and drops and counts what finds no room.
 #[derive(Clone, Default)]
 pub struct SharedTracer {
     on: Option<(Arc<Source>, Arc<Lanes>)>,
+}
+
+/// A lane that others wait for: see [`SharedTracer::lane`].
+#[derive(Default)]
+pub struct LaneGuard<'t> {
+    on: Option<Taken<'t>>,
+}
+
+struct Taken<'t> {
+    source: &'t Source,
+    track: MutexGuard<'t, Track>,
+    at_us: u64,
+    wants: Wants,
 }
 
 /// The lanes of one process.
@@ -31,27 +49,6 @@ pub(super) struct Lanes {
 /// By itself in the caches: another thread writes to the next.
 #[repr(align(128))]
 struct Lane(Mutex<Track>);
-
-/// What happened on a lane since it was last collected.
-struct Track {
-    shortener: Shortener,
-    told: Told,
-    summary: Summary,
-    /// Events dropped that the lines do not tell about yet.
-    dropped_untold: u64,
-    /// Nothing more will be written.
-    closed: bool,
-}
-
-/// What a lane wants of the writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wants {
-    Nothing,
-    /// To be collected before long: it has its first event.
-    Company,
-    /// To be collected now.
-    Collection,
-}
 
 /// Where the writer collects lanes: what is in them goes into buffers of its own, and theirs are used again.
 #[derive(Default)]
@@ -75,8 +72,18 @@ impl SharedTracer {
         self.on.is_some()
     }
 
-    /// Moves the clock by `advance` and records the event with the time it returns, as one step. `lane` is any number; the
-    /// less those who record at the same time share one, the better. All times of the process must come from here.
+    /// Where the calling thread records, and the wall time of what it does now: to be asked once for what is done at once.
+    #[inline]
+    #[must_use]
+    pub fn here(&self) -> Here {
+        match &self.on {
+            None => Here::default(),
+            Some(_) => Here::now(),
+        }
+    }
+
+    /// Moves the clock by `advance` and records the event with the time it returns, as one step. All times of the process must
+    /// come from here.
     ///
     /// # Errors
     ///
@@ -84,21 +91,49 @@ impl SharedTracer {
     #[inline]
     pub fn stamped<E>(
         &self,
-        lane: u64,
+        here: Here,
         advance: impl FnOnce() -> Result<u64, E>,
         event: &Event<'_>,
     ) -> Result<u64, E> {
         let Some((source, lanes)) = &self.on else {
             return advance();
         };
-        let at_us = now_us();
-        let mut track = lanes.lanes[(lane % LANES as u64) as usize].lock();
+        let mut track = lanes.lock(here.lane);
         // Under the lock: whoever holds those of all lanes knows that no time is on its way.
         let time = advance()?;
-        let wants = track.append(&source.context, time, at_us, event);
+        let wants = track.append(&source.context, time, here.at_us, event);
         drop(track);
         source.recorder.collect_for(wants);
         Ok(time)
+    }
+
+    /// For several events that come one right after the other: they share the lock, and those that only go on as the one before
+    /// are counted. To be let go of soon, for others wait meanwhile.
+    ///
+    /// ```
+    /// # use lamport::{Clock, ProcessId, trace::{Event, Message, Service, Tracer}};
+    /// # let tracer = Tracer::to_writer(std::io::sink(), ProcessId::new("bank")?, Service::Other)?.shared();
+    /// let clock = Clock::new();
+    /// let mut lane = tracer.lane(tracer.here());
+    /// for number in 1..=64 {
+    ///     let message = Message::Request { connection: "c", number };
+    ///     lane.stamped(|| clock.receive(0), &Event::receive("deposit", message, &[]))?;
+    /// }
+    /// drop(lane);
+    /// assert_eq!(tracer.close()?.written, 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn lane(&self, here: Here) -> LaneGuard<'_> {
+        LaneGuard {
+            on: self.on.as_ref().map(|(source, lanes)| Taken {
+                source,
+                track: lanes.lock(here.lane),
+                at_us: here.at_us,
+                wants: Wants::Nothing,
+            }),
+        }
     }
 
     /// As [`Tracer::close`].
@@ -112,18 +147,48 @@ impl SharedTracer {
     }
 }
 
+impl LaneGuard<'_> {
+    /// As [`SharedTracer::stamped`].
+    ///
+    /// # Errors
+    ///
+    /// That of `advance`; nothing is recorded then.
+    #[inline]
+    pub fn stamped<E>(
+        &mut self,
+        advance: impl FnOnce() -> Result<u64, E>,
+        event: &Event<'_>,
+    ) -> Result<u64, E> {
+        let time = advance()?;
+        if let Some(taken) = &mut self.on {
+            let wants = taken
+                .track
+                .append_run(&taken.source.context, time, taken.at_us, event);
+            taken.wants = taken.wants.max(wants);
+        }
+        Ok(time)
+    }
+}
+
+impl Drop for LaneGuard<'_> {
+    fn drop(&mut self) {
+        let Some(mut taken) = self.on.take() else { return };
+        taken.track.end_run();
+        drop(taken.track);
+        taken.source.recorder.collect_for(taken.wants);
+    }
+}
+
 impl Lanes {
     pub(super) fn new(mut shortener: impl FnMut() -> Shortener) -> Self {
-        let track = |_| Track {
-            shortener: shortener(),
-            told: Told::default(),
-            summary: Summary::default(),
-            dropped_untold: 0,
-            closed: false,
-        };
+        let track = |_| Track::new(shortener());
         Self {
             lanes: std::array::from_fn(track).map(|track| Lane(Mutex::new(track))),
         }
+    }
+
+    fn lock(&self, lane: usize) -> MutexGuard<'_, Track> {
+        self.lanes[lane % LANES].lock()
     }
 
     /// Events told so far.
@@ -161,61 +226,20 @@ impl Lane {
     }
 }
 
-impl Track {
-    fn append(&mut self, from: &Context, time: u64, at_us: u64, event: &Event<'_>) -> Wants {
-        let before = self.told.bytes();
-        if self.closed || before > LANE_BYTES_MAX {
-            self.drop_event();
-            return Wants::Nothing;
-        }
-        self.tell_dropped();
-        let start = self.told.lines.len();
-        self.shortener
-            .write(&mut self.told.lines, from, time, at_us, event);
-        if self.told.lines.len() - start > LINE_BYTES_MAX {
-            self.told.lines.truncate(start);
-            self.shortener.forget();
-            self.drop_event();
-        } else {
-            self.summary.written += 1;
-        }
-        let at = self.told.lines.len();
-        self.told.ends.push(End { time, at });
-        match before {
-            0 => Wants::Company,
-            _ if before < LANE_BYTES_FULL && self.told.bytes() >= LANE_BYTES_FULL => Wants::Collection,
-            _ => Wants::Nothing,
-        }
-    }
-
-    fn close(&mut self) {
-        self.closed = true;
-        if self.dropped_untold > 0 {
-            self.tell_dropped();
-            let at = self.told.lines.len();
-            self.told.ends.push(End { time: u64::MAX, at });
-        }
-    }
-
-    fn drop_event(&mut self) {
-        self.summary.dropped += 1;
-        self.dropped_untold += 1;
-    }
-
-    /// Puts a `dropped` record where events are missing.
-    fn tell_dropped(&mut self) {
-        let count = std::mem::take(&mut self.dropped_untold);
-        if count > 0 {
-            Record::Dropped(count).write(&mut self.told.lines);
-        }
-    }
-}
-
 impl fmt::Debug for SharedTracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.on {
             None => f.write_str("SharedTracer(off)"),
             Some((source, _)) => f.debug_tuple("SharedTracer").field(&source.process).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for LaneGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.on {
+            None => f.write_str("LaneGuard(off)"),
+            Some(taken) => f.debug_tuple("LaneGuard").field(&taken.source.process).finish(),
         }
     }
 }

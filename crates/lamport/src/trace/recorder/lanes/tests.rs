@@ -3,8 +3,12 @@
 use super::super::tests::Sink;
 use super::*;
 use crate::Clock;
-use crate::trace::limits::QUEUE_BYTES_MAX;
+use crate::trace::limits::{LINE_BYTES_MAX, QUEUE_BYTES_MAX};
 use crate::trace::{Message, Record, facts::fact};
+
+const fn at(lane: usize) -> Here {
+    Here { lane, at_us: 1 }
+}
 
 fn times(records: &[Record<'_>]) -> Vec<u64> {
     let time = |record: &Record<'_>| match record {
@@ -17,7 +21,10 @@ fn times(records: &[Record<'_>]) -> Vec<u64> {
 #[test]
 fn off_it_only_advances() {
     let (tracer, clock) = (Tracer::off().shared(), Clock::new());
-    assert_eq!(tracer.stamped(3, || clock.tick(), &Event::local("a", &[])), Ok(1));
+    assert_eq!(
+        tracer.stamped(at(3), || clock.tick(), &Event::local("a", &[])),
+        Ok(1)
+    );
     assert!(!tracer.is_on());
     assert_eq!(tracer.close().unwrap(), Summary::default());
 }
@@ -29,13 +36,13 @@ fn many_threads_on_many_lanes_stand_in_the_order_of_the_clock() {
     let tracer = sink.tracer().shared();
     let clock = Clock::new();
     std::thread::scope(|scope| {
-        for lane in [0, 1, 2, 2, u64::MAX] {
+        for lane in [0, 1, 2, 2, usize::MAX] {
             let (tracer, clock) = (tracer.clone(), &clock);
             scope.spawn(move || {
                 for n in 0..EACH {
                     let facts = [fact("n", n)];
                     let event = Event::send("x", &facts);
-                    tracer.stamped(lane, || clock.tick(), &event).unwrap();
+                    tracer.stamped(at(lane), || clock.tick(), &event).unwrap();
                 }
             });
         }
@@ -54,7 +61,7 @@ fn an_event_appears_without_another_after_it() {
     for time in 1..=3 {
         let nobody_stamps = || Ok::<_, ()>(time);
         tracer
-            .stamped(time, nobody_stamps, &Event::local("a", &[]))
+            .stamped(at(time as usize), nobody_stamps, &Event::local("a", &[]))
             .unwrap();
         while times(&sink.records()).len() < time as usize {
             std::thread::yield_now();
@@ -67,7 +74,7 @@ fn what_finds_no_room_on_a_lane_is_dropped_and_told_where_it_is_missing() {
     let sink = Sink::default();
     let tracer = sink.tracer().shared();
     let clock = Clock::new();
-    let record = |lane, event: &Event<'_>| tracer.stamped(lane, || clock.tick(), event).unwrap();
+    let record = |lane, event: &Event<'_>| tracer.stamped(at(lane), || clock.tick(), event).unwrap();
     let dropped = || tracer.on.as_ref().unwrap().0.recorder.summary().dropped;
     let stall = sink.gate.lock().unwrap();
     // Never the message before, so that no line is small.
@@ -109,4 +116,92 @@ fn what_finds_no_room_on_a_lane_is_dropped_and_told_where_it_is_missing() {
             &Record::Closed(summary)
         )
     );
+}
+
+/// Beside a thread that tells its events one by one, so that its times lie between those of the others, and not in every run.
+#[test]
+fn what_is_told_of_several_events_at_once_stands_in_the_order_of_the_clock() {
+    const BATCHES: u64 = 200;
+    const EACH: u64 = 64;
+    let sink = Sink::default();
+    let tracer = sink.tracer().shared();
+    let clock = Clock::new();
+    std::thread::scope(|scope| {
+        for lane in [0, 1, 1] {
+            let (tracer, clock) = (tracer.clone(), &clock);
+            scope.spawn(move || {
+                for batch in 0..BATCHES {
+                    let mut together = tracer.lane(at(lane));
+                    for n in 0..EACH {
+                        let message = Message::Request {
+                            connection: "c",
+                            number: batch * EACH + n,
+                        };
+                        let event = Event::receive("x", message, &[]);
+                        together.stamped(|| clock.tick(), &event).unwrap();
+                    }
+                }
+            });
+        }
+        for n in 0..BATCHES * EACH {
+            let facts = [fact("n", n)];
+            let event = Event::send("y", &facts);
+            tracer.stamped(at(1), || clock.tick(), &event).unwrap();
+        }
+    });
+    let summary = tracer.close().unwrap();
+    assert_eq!((summary.written, summary.dropped), (4 * BATCHES * EACH, 0));
+    assert!(times(&sink.records()).into_iter().eq(1..=4 * BATCHES * EACH));
+}
+
+#[test]
+fn events_that_go_on_as_the_one_before_are_counted_only_if_nothing_lies_between() {
+    let sink = Sink::default();
+    let tracer = sink.tracer().shared();
+    let clock = Clock::new();
+    let event = Event::local("a", &[]);
+    let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+    let lines = |step: u64| {
+        let before = count(&sink.text.lock().unwrap());
+        let mut told = tracer.lane(at(0));
+        for _ in 0..100 {
+            told.stamped(|| (0..step).map(|_| clock.tick()).last().unwrap(), &event)
+                .unwrap();
+        }
+        drop(told);
+        // What is told is there once a later event is.
+        let last = tracer.stamped(at(0), || clock.tick(), &event).unwrap();
+        while times(&sink.records()).last() != Some(&last) {
+            std::thread::yield_now();
+        }
+        count(&sink.text.lock().unwrap()) - before
+    };
+    // In full once, and once with a number; a change, and that it comes again; the last one.
+    assert_eq!(lines(1), 5);
+    // Each of them, and the last one.
+    assert_eq!(lines(2), 101);
+    assert_eq!(tracer.close().unwrap().written, 202);
+}
+
+#[test]
+fn what_goes_on_is_told_before_events_are_missing() {
+    let sink = Sink::default();
+    let tracer = sink.tracer().shared();
+    let clock = Clock::new();
+    let text = "x".repeat(LINE_BYTES_MAX);
+    let too_long = [fact("text", text.as_str())];
+    let mut told = tracer.lane(at(0));
+    for n in 1..=100 {
+        let event = match n {
+            50 => Event::local("a", &too_long),
+            _ => Event::local("a", &[]),
+        };
+        told.stamped(|| clock.tick(), &event).unwrap();
+    }
+    drop(told);
+    let summary = tracer.close().unwrap();
+    assert_eq!((summary.written, summary.dropped), (99, 1));
+    let records = sink.records();
+    assert_eq!(records[49], Record::Dropped(1));
+    assert!(times(&records).into_iter().eq((1..=49).chain(51..=100)));
 }
