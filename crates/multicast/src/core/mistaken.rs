@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lamport::TIME_MAX;
 
 use super::frame::{About, Ended, Frame, Have, Message, Promise, Status, StreamId};
-use super::stage::{OTHER, THIRD, feed, feed_frame, message, peer, status, stream};
+use super::stage::{OTHER, THIRD, feed, feed_frame, have, message, newcomer, peer, status, stream};
 use super::{Input, Memory, Order, Output, Peer, Refusal, Saved, Settings};
 use crate::limits::{DATA_BYTES_MAX, RETAIN_BYTES, STREAMS_MAX};
 use crate::members::{Member, MemberSet};
@@ -19,21 +19,6 @@ fn status_with(number: u64, change: impl FnOnce(&mut Status)) -> Frame {
     };
     change(Arc::make_mut(&mut said));
     Frame::Status(said)
-}
-
-fn have(of: StreamId, through: u64) -> Have {
-    Have {
-        stream: of,
-        through,
-        delivered: through,
-        purged: 0,
-        stable: 0,
-        dropped: 0,
-        had: 0,
-        lost: Vec::new(),
-        beyond: Vec::new(),
-        ended: None,
-    }
 }
 
 #[test]
@@ -74,7 +59,12 @@ fn lives_are_opened_only_so_many_at_a_time() {
             ..stream(THIRD)
         };
         let said = status_with(number, |status| {
-            status.streams = (1..9).map(|at| have(life(at), 1)).collect();
+            status.streams = (1..9)
+                .map(|at| Have {
+                    stream: life(at),
+                    ..have(THIRD, 1)
+                })
+                .collect();
         });
         feed_frame(&mut peer, said);
         let mut passed_on = message(THIRD, 1, &[]);
@@ -93,7 +83,7 @@ fn what_is_closed_on_another_s_word_is_told_where_it_lacks() {
     let mut peer = peer();
     feed_frame(&mut peer, status(1, 0, 0));
     feed_frame(&mut peer, Frame::Data(message(THIRD, 3, &[])));
-    let five = vec![have(stream(THIRD), 5)];
+    let five = vec![have(THIRD, 5)];
     let known = status_with(2, |status| status.streams.clone_from(&five));
     assert_eq!(feed_frame(&mut peer, known), []);
     let closed = status_with(3, |status| {
@@ -116,7 +106,7 @@ fn what_is_forgotten_on_another_s_word_is_given_up() {
     let everybody = status_with(2, |status| {
         status.streams = vec![Have {
             stable: 1,
-            ..have(stream(OTHER), 1)
+            ..have(OTHER, 1)
         }];
     });
     feed_frame(&mut peer, everybody);
@@ -144,7 +134,7 @@ fn own_messages_are_not_forgotten_while_one_that_is_heard_lacks_them() {
         status.streams = vec![Have {
             stable: TIME_MAX,
             delivered: TIME_MAX,
-            ..have(stream(0), TIME_MAX)
+            ..have(0, TIME_MAX)
         }];
     });
     feed_frame(&mut peer, everybody);
@@ -187,7 +177,7 @@ fn second_life(number: u64, ended: Option<Ended>) -> Frame {
         status.members[THIRD].incarnation = 2;
         status.streams = vec![Have {
             ended,
-            ..have(stream(THIRD), 1)
+            ..have(THIRD, 1)
         }];
     })
 }
@@ -208,7 +198,7 @@ fn only_the_member_itself_says_where_its_former_life_ended() {
         status.members[THIRD].incarnation = 2;
         status.streams = vec![Have {
             ended: ended(0),
-            ..have(stream(THIRD), 0)
+            ..have(THIRD, 0)
         }];
     });
     feed_from(&mut peer, OTHER, lie);
@@ -288,4 +278,19 @@ fn what_another_member_took_is_taken_whatever_its_stamp() {
         [(THIRD, 2, 2)],
         "passed on"
     );
+}
+
+#[test]
+fn what_this_life_sends_was_not_delivered_by_a_former_one() {
+    let mut peer = newcomer();
+    feed_frame(&mut peer, status(1, 0, 0));
+    let everybody = status_with(2, |status| {
+        status.streams = vec![Have {
+            stable: TIME_MAX,
+            ..have(0, 0)
+        }];
+    });
+    feed_frame(&mut peer, everybody);
+    assert!(peer.accepts());
+    assert_eq!(feed(&mut peer, Input::Broadcast("x".into())), [(0, 1, 1)]);
 }

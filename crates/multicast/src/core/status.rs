@@ -222,7 +222,9 @@ impl Peer {
                 continue;
             };
             let now = self.now;
-            let is_lost = !self.wants.is_empty();
+            // What a former self had of a stream, if it lost its state: never more than was sent, and nothing of this life's own.
+            let is_own = have.stream == self.own().id;
+            let had = (!self.wants.is_empty() && !is_own).then(|| self.sent_at_most(have.stream));
             let may_end = self.may_end(from, have);
             let stream = &mut self.origins[have.stream.origin.index()].streams[index];
             let view = &mut stream.views[place];
@@ -238,11 +240,11 @@ impl Peer {
             view.dropped = view.dropped.max(have.dropped);
             view.had = view.had.max(have.had);
             view.lost.clone_from(&have.lost);
-            // Of a stream of another, who is heard says itself what it delivered. This peer may have lost that with its state.
-            let known = match is_lost {
-                true => u64::MAX,
-                false if from == have.stream.origin => stream.safe(),
-                false => heard
+            // Of a stream of another, who is heard says itself what it delivered.
+            let known = match had {
+                Some(had) => had,
+                None if from == have.stream.origin => stream.safe(),
+                None => heard
                     .iter()
                     .map(|other| stream.views[other.index()].delivered)
                     .fold(stream.safe(), u64::min),
