@@ -24,6 +24,9 @@ const WANTED: &str = "ANTES_BROWSER";
 const DRIVERS: [&str; 1] = ["chromedriver"];
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
+/// How often a chromedriver is started that ends at once: it chooses a port before it listens there, and somebody else may be quicker.
+const STARTS_MAX: usize = 3;
+
 /// How long killed browsers may take to be gone.
 const END_MAX: Duration = Duration::from_secs(5);
 
@@ -79,37 +82,22 @@ impl Browser {
             .prefix("antes-browser-")
             .tempdir()
             .expect("a folder for what browsers write");
-        let mut driver = Command::new(chromedriver)
-            .arg("--port=0")
-            .env("TMPDIR", folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // Its browsers belong to its group, so that all of them can be ended at once.
-            .process_group(0)
-            .spawn()
-            .expect("chromedriver starts");
-        let stdout = BufReader::new(driver.stdout.take().expect("piped"));
-        // Its last line before it serves ends with `on port 36005.`
-        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
-            let (_, port) = line.split_once("successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
+        let (driver, port) = (0..STARTS_MAX)
+            .find_map(|_| serve(&chromedriver, folder.path()))
+            .expect("chromedriver says its port");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let mut browser = Self {
+        Some(Self {
             driver,
-            url: String::new(),
+            url: format!("http://127.0.0.1:{port}"),
             chromium,
             runtime: Rc::new(runtime),
             folder,
             browsers: Cell::default(),
-        };
-        browser.url = format!("http://127.0.0.1:{}", port.expect("chromedriver says its port"));
-        Some(browser)
+        })
     }
 
     /// Opens a page at `url` in a fresh browser.
@@ -145,6 +133,32 @@ impl Browser {
             .expect("the browser starts");
         Page::new(session, Rc::clone(&self.runtime))
     }
+}
+
+/// Starts a chromedriver that writes into `folder`. Nothing if it ends before it serves.
+fn serve(chromedriver: &Path, folder: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new(chromedriver)
+        .arg("--port=0")
+        .env("TMPDIR", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        // Its browsers belong to its group, so that all of them can be ended at once.
+        .process_group(0)
+        .spawn()
+        .expect("chromedriver starts");
+    let stdout = BufReader::new(driver.stdout.take().expect("piped"));
+    // Its last line before it serves ends with `on port 36005.`
+    let port = stdout.lines().map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    if port.is_none() {
+        // It has closed its output, but may not be gone yet.
+        let _ = driver.kill();
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
 }
 
 fn capabilities(
