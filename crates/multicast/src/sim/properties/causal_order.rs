@@ -12,13 +12,14 @@ pub(in crate::sim) fn check(history: &History) -> Result<(), String> {
         return Ok(());
     }
     let past = past(history);
-    for (number, chain) in history.chains.iter().enumerate() {
-        // What a missed message came after is unknown to who missed it, and to its next life, which begins where it was.
-        let lives = history.chains[..=number]
+    let missed = |(_, event): &(u64, Event)| matches!(event, Event::Missed { .. });
+    for chain in &history.chains {
+        // What a missed message came after is unknown to who missed it, and to who lost its state and begins where that one says.
+        let mut told_where = history
+            .chains
             .iter()
-            .filter(|life| life.member == chain.member);
-        let missed = |(_, event): &(u64, Event)| matches!(event, Event::Missed { .. });
-        if lives.flat_map(|life| &life.events).any(missed) {
+            .filter(|other| other.member == chain.member || !chain.first);
+        if told_where.any(|other| other.events.iter().any(missed)) {
             continue;
         }
         let place: BTreeMap<&MessageId, usize> = chain
