@@ -13,6 +13,7 @@ impl Peer {
     /// place.
     pub(super) fn take_haves(&mut self, from: Member, status: &Status, first: bool) -> bool {
         let place = from.index();
+        let none = self.settings.order == Order::None;
         let was_here = self.believes_to_have_had(from, status);
         let others = MemberSet::all(self.settings.members).without(self.settings.me);
         let heard: Vec<Member> = others.iter().filter(|other| self.speaks(*other)).collect();
@@ -28,7 +29,6 @@ impl Peer {
             let now = self.now;
             let is_own = have.stream == self.own().id;
             let may_end = self.may_end(from, have);
-            let none = self.settings.order == Order::None;
             let stream = &mut self.origins[have.stream.origin.index()].streams[index];
             let view = &mut stream.views[place];
             if have.through > view.through || have.beyond != view.beyond {

@@ -44,7 +44,8 @@
 //!   delivered what nobody else ever sees.
 //! * **FIFO**, **causal**: always, across the messages of one incarnation and, for a member that keeps its state, across its
 //!   incarnations. Two holes are told, not hidden: what comes after a missed message may come without what that message came
-//!   after (also in the life of any member that lost its state, which begins where others say), and a message that dies with everybody who had it (all of them lost their state) holds nothing up.
+//!   after (also in the life of any member that lost its state, which begins where others say), and a message that dies with
+//!   everybody who had it (all of them lost their state) holds nothing up.
 //! * **Total order**: the delivered sequences of any two members are prefixes of one another, apart from ranges told as
 //!   missed and the restart of a member without its state, which begins somewhere in the agreed order. It waits
 //!   while any member is away ([`Output::Waiting`]): that is the price of Lamport's rule, which knows no views.
