@@ -125,7 +125,7 @@ impl Args {
     /// The bank's address.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.address.get().unwrap_or_default()
+        self.address.get().expect("the server has a default")
     }
 }
 

@@ -73,7 +73,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !args.json;
     let tracer = args.trace.tracer(Service::Chat, || process(&args))?;
     let mut settings = Settings::new(
-        Dialer::Tcp(args.address.get().unwrap_or_default().to_owned()),
+        Dialer::Tcp(args.address.get().expect("the server has a default").to_owned()),
         args.name.as_deref().unwrap_or_default(),
         &args.room,
     );
