@@ -347,31 +347,19 @@ mod tests {
 
     use lamport::LEAP_MAX_DEFAULT;
 
-    use crate::core::frame::{Frame, Have, Status, StreamId, Welcome};
+    use crate::core::frame::{Frame, Have, Status};
     use crate::core::stage::{
-        OTHER, THIRD, feed_frame, have, message, newcomer, peer, status, status_of, stream,
+        OTHER, THIRD, feed_frame, have, message, newcomer, peer, status, status_of, stream, welcome,
     };
-    use crate::core::{Input, Output, Peer};
+    use crate::core::{Input, Output};
     use crate::members::{Member, MemberSet};
-
-    /// Lets `peer` in, whose former self delivered this.
-    fn welcome(peer: &mut Peer, clock: u64, delivered: Vec<(StreamId, u64)>) {
-        let welcome = Welcome {
-            incarnation: 1,
-            from: 1,
-            clock,
-            delivered,
-            former: Vec::new(),
-        };
-        feed_frame(peer, Frame::Welcome(Arc::new(welcome)));
-    }
 
     #[test]
     fn who_lost_its_state_is_let_into_an_old_group() {
         let mut peer = newcomer();
         let old = 100 * LEAP_MAX_DEFAULT;
         feed_frame(&mut peer, status(1, 0, 0));
-        welcome(&mut peer, old, Vec::new());
+        feed_frame(&mut peer, welcome(old, Vec::new(), Vec::new()));
         assert_eq!(peer.clock(), old);
     }
 
@@ -380,7 +368,8 @@ mod tests {
     fn what_a_former_self_delivered_comes_with_all_that_it_came_after() {
         let mut peer = newcomer();
         feed_frame(&mut peer, status_of(1, vec![have(OTHER, 3), have(THIRD, 1)]));
-        welcome(&mut peer, 0, vec![(stream(OTHER), 0), (stream(THIRD), 0)]);
+        let nothing = vec![(stream(OTHER), 0), (stream(THIRD), 0)];
+        feed_frame(&mut peer, welcome(0, nothing, Vec::new()));
         let waits_for_the_first = message(THIRD, 1, &[OTHER]);
         assert_eq!(feed_frame(&mut peer, Frame::Data(waits_for_the_first)), []);
         assert_eq!(feed_frame(&mut peer, Frame::Data(message(OTHER, 3, &[]))), []);

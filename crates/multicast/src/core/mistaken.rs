@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lamport::TIME_MAX;
 
 use super::frame::{About, Ended, Frame, Have, Message, Promise, Status, StreamId};
-use super::stage::{OTHER, THIRD, feed, feed_frame, have, message, newcomer, peer, status, stream};
+use super::stage::{OTHER, THIRD, feed, feed_frame, have, message, newcomer, peer, status, stream, welcome};
 use super::{Input, Memory, Order, Output, Peer, Refusal, Saved, Settings};
 use crate::limits::{DATA_BYTES_MAX, RETAIN_BYTES, STREAMS_MAX};
 use crate::members::{Member, MemberSet};
@@ -143,16 +143,22 @@ fn own_messages_are_not_forgotten_while_one_that_is_heard_lacks_them() {
 
 /// Member 0 of 3 in total order, which hears both others.
 fn in_total_order() -> Peer {
+    let saved = Saved {
+        wants: MemberSet::EMPTY,
+        members: Vec::new(),
+        streams: Vec::new(),
+    };
+    hears_both(Order::Total, Some(saved))
+}
+
+/// Member 0 of 3, which hears both others, with or without its state.
+fn hears_both(order: Order, saved: Option<Saved>) -> Peer {
     let memory = Memory {
         incarnation: 1,
-        saved: Some(Saved {
-            wants: MemberSet::EMPTY,
-            members: Vec::new(),
-            streams: Vec::new(),
-        }),
+        saved,
         ..Memory::default()
     };
-    let mut peer = Peer::new(Settings::new(Member::new(0), 3, Order::Total), memory);
+    let mut peer = Peer::new(Settings::new(Member::new(0), 3, order), memory);
     for from in [OTHER, THIRD] {
         feed(&mut peer, Input::LinkUp(Member::new(from)));
     }
@@ -293,4 +299,44 @@ fn what_this_life_sends_was_not_delivered_by_a_former_one() {
     feed_frame(&mut peer, everybody);
     assert!(peer.accepts());
     assert_eq!(feed(&mut peer, Input::Broadcast("x".into())), [(0, 1, 1)]);
+}
+
+/// A peer that lost its state, and knows of member 1 that it has sent nothing.
+fn knows_that_nothing_was_sent() -> Peer {
+    let mut peer = hears_both(Order::Causal, None);
+    feed_frame(&mut peer, welcome(0, Vec::new(), Vec::new()));
+    let nothing = status_with(2, |status| status.streams = vec![have(OTHER, 0)]);
+    feed_frame(&mut peer, nothing);
+    peer
+}
+
+/// Whether `peer`, having heard `lie` of member 2, still delivers the first message of member 1.
+fn check_delivers_after(mut peer: Peer, lie: Frame) {
+    feed(&mut peer, Input::Frame(Member::new(THIRD), lie));
+    let first = Frame::Data(message(OTHER, 1, &[]));
+    assert_eq!(feed_frame(&mut peer, first), [(OTHER, 1, 1)]);
+}
+
+#[test]
+fn a_former_self_had_no_more_than_was_sent() {
+    let greeted = welcome(0, vec![(stream(OTHER), TIME_MAX)], Vec::new());
+    check_delivers_after(knows_that_nothing_was_sent(), greeted);
+    let everywhere = status_with(2, |status| {
+        status.streams = vec![Have {
+            stable: TIME_MAX,
+            ..have(OTHER, 0)
+        }];
+    });
+    check_delivers_after(knows_that_nothing_was_sent(), everywhere);
+}
+
+#[test]
+fn the_present_life_is_no_former_one() {
+    let mut peer = hears_both(Order::Total, None);
+    for from in [OTHER, THIRD] {
+        feed_from(&mut peer, from, welcome(0, Vec::new(), vec![(1, 5)]));
+    }
+    let said = peer.status();
+    let own = said.streams.iter().find(|have| have.stream == stream(0));
+    assert_eq!(own.map(|have| have.ended), Some(None));
 }

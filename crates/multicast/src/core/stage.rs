@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::frame::{About, Frame, Have, Message, MessageId, Status, StreamId};
+use super::frame::{About, Frame, Have, Message, MessageId, Status, StreamId, Welcome};
 use super::{Input, Memory, Order, Output, Peer, Saved, Settings};
 use crate::members::{Member, MemberSet};
 
@@ -74,6 +74,17 @@ pub(super) fn status_of(number: u64, streams: Vec<Have>) -> Frame {
         wants: MemberSet::EMPTY,
         members: vec![lives; 3],
         streams,
+    }))
+}
+
+/// The welcome of another member, which knows a former self of this one, with this time, to have delivered this and ended its lives there.
+pub(super) fn welcome(clock: u64, delivered: Vec<(StreamId, u64)>, former: Vec<(u64, u64)>) -> Frame {
+    Frame::Welcome(Arc::new(Welcome {
+        incarnation: 1,
+        from: 1,
+        clock,
+        delivered,
+        former,
     }))
 }
 

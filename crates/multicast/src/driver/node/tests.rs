@@ -144,3 +144,17 @@ async fn who_sends_to_a_durable_member_waits_until_its_application_takes_what_th
     }
     node.leave();
 }
+
+#[test]
+fn why_a_member_is_not_linked_is_news_once() {
+    let node = node(&settings());
+    let other = Member::new(1);
+    let told = [
+        "of another order",
+        "of another order",
+        "not connected",
+        "of another order",
+    ];
+    let news = told.map(|why| node.not_linked(other, why.to_owned()));
+    assert_eq!(news, [true, false, true, true]);
+}
