@@ -27,12 +27,38 @@ pub(crate) struct SimDisk(Arc<Mutex<State>>);
 struct State {
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
+    /// Not synced, in their order.
+    name_changes: Vec<NameChange>,
     files: Vec<Contents>,
     operations: u64,
     fault: Option<(u64, Fault)>,
     dead: bool,
     /// Syncs say yes and do nothing: for the tests of the tests.
     lying: bool,
+}
+
+#[derive(Clone)]
+enum NameChange {
+    Made(String, usize),
+    Renamed { from: String, to: String, file: usize },
+    Removed(String),
+}
+
+impl NameChange {
+    fn apply(self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Self::Made(name, file) => {
+                names.insert(name, file);
+            }
+            Self::Renamed { from, to, file } => {
+                names.remove(&from);
+                names.insert(to, file);
+            }
+            Self::Removed(name) => {
+                names.remove(&name);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -71,15 +97,17 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The disk after the power went: of what was not synced, `kept` says what is there all the same.
+    /// The disk after the power went: of what was not synced, `kept` says what is there all the same, each changed name and
+    /// each sector by itself.
     pub(crate) fn after_power_loss(&self, mut kept: impl FnMut() -> bool) -> Self {
         let mut state = self.state().clone();
         (state.dead, state.fault, state.operations) = (false, None, 0);
-        if kept() {
-            state.durable_names = state.names.clone();
-        } else {
-            state.names = state.durable_names.clone();
+        for change in std::mem::take(&mut state.name_changes) {
+            if kept() {
+                change.apply(&mut state.durable_names);
+            }
         }
+        state.names = state.durable_names.clone();
         for file in &mut state.files {
             for sector in std::mem::take(&mut file.dirty) {
                 if kept() {
@@ -129,14 +157,15 @@ impl SimDisk {
         Ok(fault)
     }
 
-    fn change_names(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
-        match self.operation()? {
-            Some(_) => Err(io::Error::other("planned fault")),
-            None => {
-                change(&mut self.state());
-                Ok(())
-            }
+    fn change_names(&self, change: impl FnOnce(&mut State) -> NameChange) -> io::Result<()> {
+        if self.operation()?.is_some() {
+            return Err(io::Error::other("planned fault"));
         }
+        let mut state = self.state();
+        let change = change(&mut state);
+        change.clone().apply(&mut state.names);
+        state.name_changes.push(change);
+        Ok(())
     }
 
     fn file(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -161,7 +190,7 @@ impl Disk for SimDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         self.change_names(|state| {
             state.files.push(Contents::default());
-            state.names.insert(name.to_owned(), state.files.len() - 1);
+            NameChange::Made(name.to_owned(), state.files.len() - 1)
         })?;
         self.file(name)
     }
@@ -172,23 +201,26 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.change_names(|state| {
-            let file = state.names.remove(from).unwrap();
-            state.names.insert(to.to_owned(), file);
+            let (from, to) = (from.to_owned(), to.to_owned());
+            let file = state.names[&from];
+            NameChange::Renamed { from, to, file }
         })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.change_names(|state| {
-            state.names.remove(name);
-        })
+        self.change_names(|_| NameChange::Removed(name.to_owned()))
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        self.change_names(|state| {
-            if !state.lying {
-                state.durable_names = state.names.clone();
-            }
-        })
+        if self.operation()?.is_some() {
+            return Err(io::Error::other("planned fault"));
+        }
+        let mut state = self.state();
+        if !state.lying {
+            state.durable_names = state.names.clone();
+            state.name_changes.clear();
+        }
+        Ok(())
     }
 }
 
