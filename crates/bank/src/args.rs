@@ -71,6 +71,8 @@ pub(crate) enum Command {
     },
     /// Replay the whole journal into an independent model, and prove that all money sums up to zero
     Audit,
+    /// Make the file `stamps` anew where it is lost, so that no Lamport time is used a second time
+    RecoverStamps,
     /// Open an account
     Open {
         /// Its RG: 1 to 10 digits

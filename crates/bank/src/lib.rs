@@ -7,7 +7,7 @@
 //! - [`Store`] and [`FileStore`]: where entries become durable, and what is believed of the disk;
 //! - [`Bank`]: accounts locked in the order of Lamport times, entries made durable together;
 //! - [`Server`]: the wire, sessions, PINs;
-//! - [`Vault`], [`audit`]: what is done while nobody is served;
+//! - [`Vault`], [`audit`], [`recover_stamps`]: what is done while nobody is served;
 //! - [`client`]: a customer's session, which pursues each operation until its outcome is known.
 //!
 //! A bank with its ten example accounts, and a customer:
@@ -69,4 +69,4 @@ pub use model::{AuditError, AuditFailure, Audited, Model, audit};
 pub use pin::{PIN_DIGITS, Pin, PinCost, PinError, PinHash};
 pub use server::{RunError, Server, Settings, StartError};
 pub use setup::{FirstAccounts, NewAccount, SetupError, Vault};
-pub use store::{Batch, FileStore, ReadEntries, Store, StoreError, StoreSettings};
+pub use store::{Batch, FileStore, ReadEntries, Store, StoreError, StoreSettings, recover_stamps};

@@ -21,6 +21,11 @@ pub const SNAPSHOT_AT_CLOSE_ENTRIES: u64 = 100_000;
 /// than a sync takes, and a crash makes the clock jump by so much at most: 2^33 crashes fit before its end.
 pub const STAMPS_AHEAD: u64 = 1 << 20;
 
+/// How far beyond the journal's last time the clock goes on when the file `stamps` was lost: 2^48. For so much to have been
+/// used since the last change, stamps of the worst kind must have come for 194 days, or over 1,000 restarts, without a
+/// single change among them. 31 such recoveries fit before the end of time.
+pub const STAMPS_RECOVERY_LEAP: u64 = 1 << 48;
+
 /// Refusals of one account that are remembered at once, and after how long one more is. A refusal under a key costs the
 /// journal as much as the smallest deposit; at this pace an account adds 9 MB of entries a day to it with refusals.
 pub const REFUSALS_PER_ACCOUNT_MAX: u32 = 1000;

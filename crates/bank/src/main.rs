@@ -64,6 +64,10 @@ fn manage(args: Args) -> anyhow::Result<()> {
     let cost = args.pin_cost();
     match args.command.as_ref().expect("only commands come here") {
         Command::Audit => print(&serde_json::to_string(&bank::audit(&args.data)?)?),
+        Command::RecoverStamps => {
+            let mark = bank::recover_stamps(&args.data)?;
+            print(&format!("stamps recovered: Lamport times go on after {mark}"))
+        }
         Command::Export { directory } => {
             let count = open_existing()?.export(directory)?;
             print(&format!("{count} accounts exported"))

@@ -8,10 +8,10 @@ use std::thread::{self, JoinHandle};
 use super::disk::{Directory, Disk};
 use super::journal::Journal;
 use super::place::{Cursor, Marks};
-use super::presence::{is_begun, require};
+use super::presence::{begin, is_begun, remove_unfinished, require};
 use super::scan::{End, Visit, scan};
 use super::sector::SECTOR_BYTES;
-use super::segment::{prepare, segment_name};
+use super::segment::segment_name;
 use super::snapshot::{self, Snapshot};
 use super::stamps::Stamps;
 use super::{Batch, ReadEntries, Store, StoreError};
@@ -77,14 +77,13 @@ impl FileStore {
         let names = disk
             .list()
             .map_err(StoreError::io("list", "the data directory"))?;
-        for unfinished in names.iter().filter(|name| name.ends_with(".new")) {
-            disk.remove(unfinished)
-                .map_err(StoreError::io("remove", unfinished))?;
-        }
-        if !is_begun(&names)? {
-            prepare(&*disk, 1, settings.segment_bytes)?;
-        }
-        let stamps = Stamps::open(&*disk, &names)?;
+        let stamps = if is_begun(&names)? {
+            let stamps = Stamps::open(&*disk, &names)?;
+            remove_unfinished(&*disk, &names)?;
+            stamps
+        } else {
+            begin(&*disk, settings.segment_bytes)?
+        };
         let Snapshot {
             cursor,
             mut ledger,
@@ -186,7 +185,7 @@ impl Store for FileStore {
     }
 
     fn reserve_stamps(&mut self, through: u64) -> Result<(), StoreError> {
-        self.stamps.move_to(&*self.disk, through)
+        self.stamps.move_to(through)
     }
 }
 

@@ -31,7 +31,8 @@
 //! - `journal-0000000001`, …: segments, one after the other, never changed where they were written, never deleted: they
 //!   are the statements, the audit and the memory of the idempotency keys.
 //! - `snapshot-…`: the ledger after that entry, so that a start replays only what came later. Can be deleted.
-//! - `stamps`: how far Lamport times are reserved, so that none comes back after a crash ([`stamps`]).
+//! - `stamps`: how far Lamport times are reserved, so that none comes back after a crash ([`stamps`]). A journal is never
+//!   without it: it is there before the first segment ([`presence`]).
 //! - `lock`: locked by the process that has the directory open.
 //!
 //! # What is believed of the disk
@@ -44,6 +45,7 @@
 pub(crate) mod disk;
 mod files;
 mod journal;
+mod lost_stamps;
 mod place;
 mod presence;
 mod reader;
@@ -63,8 +65,10 @@ use std::sync::Arc;
 
 pub(crate) use files::examine;
 pub use files::{FileStore, StoreSettings};
+pub use lost_stamps::recover_stamps;
 pub(crate) use presence::require;
 use proto::net::InUse;
+use stamps::STAMPS_FILE;
 
 use crate::entry::Entry;
 use crate::ledger::Ledger;
@@ -149,7 +153,7 @@ pub enum StoreError {
         reason: io::Error,
     },
     /// What stands in a file was not written by us like this.
-    #[error("{file} is damaged at byte {offset}: {what}; hint: {DAMAGED_HINT}")]
+    #[error("{file} is damaged at byte {offset}: {what}; hint: {}", damaged_hint(file))]
     Damaged {
         /// Which file.
         file: String,
@@ -158,6 +162,16 @@ pub enum StoreError {
         /// What is wrong there.
         what: String,
     },
+    /// The file that says which Lamport times were used is missing, and without it some would be used again.
+    #[error(
+        "{STAMPS_FILE} is missing beside the journal: nobody knows which Lamport times were used; hint: {STAMPS_HINT}"
+    )]
+    NoStamps,
+    /// That file was to be recovered, and is whole.
+    #[error(
+        "{STAMPS_FILE} is there and whole, nothing is to be recovered; hint: if it is older than the journal beside it, remove it first"
+    )]
+    StampsKept,
     /// An earlier write or sync failed; nothing may be believed durable any more.
     #[error("the store failed before and takes nothing any more; hint: {FAILED_HINT}")]
     Poisoned,
@@ -184,6 +198,17 @@ impl StoreError {
 const FAILED_HINT: &str = "free space or mend the disk, then start again: the journal is replayed";
 const DAMAGED_HINT: &str =
     "nothing was changed; copy the directory away, mend the disk and restore the file from a copy";
+const STAMPS_HINT: &str = "if the directory was copied, copy this file of it too; if it is lost, `bank recover-stamps` makes \
+                           it anew, beyond every time that can have been used";
+
+/// What a person can do about a file that is not as it was written.
+fn damaged_hint(file: &str) -> &'static str {
+    match file {
+        // An older one would be believed, and times be used again.
+        STAMPS_FILE => STAMPS_HINT,
+        _ => DAMAGED_HINT,
+    }
+}
 
 /// What a person can do when the system refused this to us.
 fn hint_for(what: &str) -> &'static str {

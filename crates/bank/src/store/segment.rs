@@ -25,12 +25,23 @@ pub(crate) fn header(segment: u32) -> [u8; SECTOR_BYTES] {
     sector
 }
 
+/// What a segment's file is called until it is whole.
+pub(super) fn unfinished_name(segment: u32) -> String {
+    format!("{}.new", segment_name(segment))
+}
+
 /// Makes a segment full of zeros, durable in content and name, so that writing into it later changes no metadata.
 pub(crate) fn prepare(disk: &dyn Disk, segment: u32, bytes: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
+    let file = fill(disk, segment, bytes)?;
+    give_name(disk, segment)?;
+    Ok(file)
+}
+
+/// Makes a segment full of zeros, durable in content, under the name of an unfinished one.
+pub(super) fn fill(disk: &dyn Disk, segment: u32, bytes: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
     let name = segment_name(segment);
-    let unfinished = format!("{name}.new");
     let io = |what| StoreError::io(what, &name);
-    let file = disk.create(&unfinished).map_err(io("create"))?;
+    let file = disk.create(&unfinished_name(segment)).map_err(io("create"))?;
     file.write_at(0, &header(segment)).map_err(io("write"))?;
     let zeros = vec![0; ZERO_BYTES.min(usize::try_from(bytes).unwrap_or(ZERO_BYTES))];
     let mut offset = SECTOR_BYTES as u64;
@@ -41,9 +52,16 @@ pub(crate) fn prepare(disk: &dyn Disk, segment: u32, bytes: u64) -> Result<Arc<d
         offset += length;
     }
     file.sync().map_err(io("sync"))?;
-    disk.rename(&unfinished, &name).map_err(io("rename"))?;
-    disk.sync_names().map_err(io("sync the name of"))?;
     Ok(file)
+}
+
+/// Gives a segment that was [filled](fill) its name; durable when this returns.
+pub(super) fn give_name(disk: &dyn Disk, segment: u32) -> Result<(), StoreError> {
+    let name = segment_name(segment);
+    let io = |what| StoreError::io(what, &name);
+    disk.rename(&unfinished_name(segment), &name)
+        .map_err(io("rename"))?;
+    disk.sync_names().map_err(io("sync the name of"))
 }
 
 /// How many sectors a segment has.

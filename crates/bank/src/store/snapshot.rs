@@ -28,7 +28,8 @@ use crate::ledger::{Account, Ledger};
 use crate::pin::{PIN_HASH_BYTES, PinHash};
 
 const MAGIC: &[u8; 32] = b"Antes bank snapshot, format 1\n\0\0";
-const PREFIX: &str = "snapshot-";
+/// What the names of snapshots begin with.
+pub(super) const SNAPSHOT_PREFIX: &str = "snapshot-";
 /// Bytes written or read at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// Snapshots kept: the newest, and one to fall back to.
@@ -46,7 +47,7 @@ pub(crate) fn names(disk: &dyn Disk) -> Result<Vec<String>, StoreError> {
     let mut names = disk
         .list()
         .map_err(StoreError::io("list", "the data directory"))?;
-    names.retain(|name| name.starts_with(PREFIX) && !name.ends_with(".new"));
+    names.retain(|name| name.starts_with(SNAPSHOT_PREFIX) && !name.ends_with(".new"));
     names.sort_unstable_by(|a, b| b.cmp(a));
     Ok(names)
 }
@@ -64,7 +65,7 @@ pub(crate) fn write(
         "a snapshot holds exactly what is durable"
     );
     assert_eq!(ledger.sum(), 0, "money is conserved");
-    let name = format!("{PREFIX}{:020}", cursor.last_entry);
+    let name = format!("{SNAPSHOT_PREFIX}{:020}", cursor.last_entry);
     let unfinished = format!("{name}.new");
     let io = |what| StoreError::io(what, &name);
     let mut out = Writer {

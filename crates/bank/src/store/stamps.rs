@@ -2,7 +2,8 @@
 //!
 //! The journal holds the times at which changes were received, but a balance is told with a stamp of its own that no
 //! entry holds. So times are reserved ahead: the mark is moved first, durably, and only times up to it are sent. A
-//! start goes on behind the mark, and no stamp of a former life comes back.
+//! start goes on behind the mark, and no stamp of a former life comes back. Nothing else tells where it stood: requests
+//! that change nothing move the clock too, and the journal does not know of them.
 //!
 //! ```text
 //! stamps   0  checksum   CRC-32C of the rest of the sector
@@ -25,20 +26,19 @@ const TEXT: &[u8; 28] = b"Antes bank stamps, format 1\n";
 
 /// The mark. Moved by one process at a time.
 pub(crate) struct Stamps {
-    /// There from the first time on that a mark is moved.
-    file: Option<Arc<dyn DiskFile>>,
+    file: Arc<dyn DiskFile>,
     mark: u64,
 }
 
 impl Stamps {
-    /// Reads the mark; 0 where nothing was ever reserved. Changes nothing.
+    /// Reads the mark of a bank whose files have these names; 0 where nothing was ever reserved. Changes nothing.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; `Damaged` when the file is not as it was written.
+    /// [`StoreError`]; `NoStamps` when the file is missing, `Damaged` when it is not as it was written.
     pub(crate) fn open(disk: &dyn Disk, names: &[String]) -> Result<Self, StoreError> {
         if !names.iter().any(|name| name == STAMPS_FILE) {
-            return Ok(Self { file: None, mark: 0 });
+            return Err(StoreError::NoStamps);
         }
         let file = disk
             .open(STAMPS_FILE)
@@ -55,10 +55,22 @@ impl Stamps {
         if sector != encode(mark) {
             return Err(damaged());
         }
-        Ok(Self {
-            file: Some(file),
-            mark,
-        })
+        Ok(Self { file, mark })
+    }
+
+    /// Makes the file, in the place of one that is there; durable when this returns. A file that is not whole because this
+    /// was cut off is [begun](super::presence) or [recovered](super::lost_stamps) again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub(crate) fn create(disk: &dyn Disk, mark: u64) -> Result<Self, StoreError> {
+        let io = |what| StoreError::io(what, STAMPS_FILE);
+        let file = disk.create(STAMPS_FILE).map_err(io("create"))?;
+        let mut stamps = Self { file, mark };
+        stamps.move_to(mark)?;
+        disk.sync_names().map_err(io("sync the name of"))?;
+        Ok(stamps)
     }
 
     /// The last time that may be sent.
@@ -71,30 +83,14 @@ impl Stamps {
     /// # Errors
     ///
     /// [`StoreError::Io`]. The disk then has the old mark or the new one, and nothing may be sent beyond the old.
-    pub(crate) fn move_to(&mut self, disk: &dyn Disk, mark: u64) -> Result<(), StoreError> {
-        match &self.file {
-            Some(file) => {
-                file.write_at(0, &encode(mark))
-                    .map_err(StoreError::io("write", STAMPS_FILE))?;
-                file.sync().map_err(StoreError::io("sync", STAMPS_FILE))?;
-            }
-            None => self.file = Some(create(disk, mark)?),
-        }
+    pub(crate) fn move_to(&mut self, mark: u64) -> Result<(), StoreError> {
+        self.file
+            .write_at(0, &encode(mark))
+            .map_err(StoreError::io("write", STAMPS_FILE))?;
+        self.file.sync().map_err(StoreError::io("sync", STAMPS_FILE))?;
         self.mark = mark;
         Ok(())
     }
-}
-
-/// Makes the file under another name first: under its own it is whole from the beginning.
-fn create(disk: &dyn Disk, mark: u64) -> Result<Arc<dyn DiskFile>, StoreError> {
-    let unfinished = format!("{STAMPS_FILE}.new");
-    let io = |what| StoreError::io(what, STAMPS_FILE);
-    let file = disk.create(&unfinished).map_err(io("create"))?;
-    file.write_at(0, &encode(mark)).map_err(io("write"))?;
-    file.sync().map_err(io("sync"))?;
-    disk.rename(&unfinished, STAMPS_FILE).map_err(io("rename"))?;
-    disk.sync_names().map_err(io("sync the name of"))?;
-    Ok(file)
 }
 
 fn encode(mark: u64) -> [u8; SECTOR_BYTES] {

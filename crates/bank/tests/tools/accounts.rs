@@ -1,17 +1,7 @@
 //! `bank export`, `import`, `open`, `close` and `audit`, as an operator meets them.
 
-use std::path::Path;
-
-use crate::BANK;
-use crate::mistakes::{check_failure, run};
-
-/// What a command that succeeds prints.
-fn done(directory: &Path, words: &str) -> String {
-    let output = run(BANK, directory, words);
-    let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words}: {log}");
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
+use crate::mistakes::check_failure;
+use crate::{BANK, done};
 
 #[test]
 fn accounts_go_from_one_bank_to_another_and_the_sum_stays_zero() {

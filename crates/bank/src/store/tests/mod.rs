@@ -1,9 +1,10 @@
 //! The store against everything a disk may do to it.
 //!
 //! A [`script`] of batches runs on a [`SimDisk`] that fails at one chosen operation ([`faults`]), or whose bytes are changed
-//! afterwards ([`damage`]); then the disk is opened again, as a kill or a power loss would leave it, and must show every
+//! afterwards ([`damage`]), or is cut off while the bank is begun ([`beginnings`]); then the disk is opened again, as a kill or a power loss would leave it, and must show every
 //! acknowledged entry and no state that never was.
 
+mod beginnings;
 mod damage;
 mod faults;
 mod script;

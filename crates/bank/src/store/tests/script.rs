@@ -190,6 +190,11 @@ fn coin(seed: u64) -> impl FnMut() -> bool {
 
 /// The disks that a start may find after `disk` stopped working.
 pub(super) fn aftermaths(disk: &SimDisk) -> Vec<(String, SimDisk)> {
+    sampled_aftermaths(disk, 5)
+}
+
+/// As [`aftermaths`], with so many in which coins decide what is kept.
+pub(super) fn sampled_aftermaths(disk: &SimDisk, coins: u64) -> Vec<(String, SimDisk)> {
     let mut disks = vec![
         ("kill".to_owned(), disk.after_kill()),
         (
@@ -198,7 +203,7 @@ pub(super) fn aftermaths(disk: &SimDisk) -> Vec<(String, SimDisk)> {
         ),
         ("power, all kept".to_owned(), disk.after_power_loss(|| true)),
     ];
-    disks.extend((1..6).map(|seed| (format!("power, seed {seed}"), disk.after_power_loss(coin(seed)))));
+    disks.extend((1..=coins).map(|seed| (format!("power, seed {seed}"), disk.after_power_loss(coin(seed)))));
     disks
 }
 

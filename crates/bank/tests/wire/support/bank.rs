@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -135,6 +135,14 @@ impl RealBank {
         self.child.id()
     }
 
+    /// Ends it without warning, does something to its data, and starts it again.
+    pub(crate) fn crash_and(&mut self, meanwhile: impl FnOnce(&Path)) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        meanwhile(&self.data());
+        self.restart();
+    }
+
     fn restart(&mut self) {
         let (child, address) = spawn(&self.place, &self.flags, self.starts);
         self.starts += 1;
@@ -167,9 +175,7 @@ impl Subject for RealBank {
     }
 
     fn crash(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.restart();
+        self.crash_and(|_| ());
     }
 
     fn stop(&mut self) -> Result<(), String> {
