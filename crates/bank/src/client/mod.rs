@@ -1,8 +1,8 @@
-//! The customer's side: typed operations that are pursued until their outcome is known, and the programs around them.
+//! The customer's side: typed operations that are pursued until their outcome is known.
 //!
 //! - [`Session`] is a login and its operations, over as many connections as it takes;
 //! - [`Key`] makes a change that is sent twice happen once;
-//! - [`terminal`] is the program `bank-client`: the menu of an ATM, and commands for scripts.
+//! - [`Recorder`] records a session in a trace.
 //!
 //! ```no_run
 //! use bank::client::{Key, Session, TypedPin};
@@ -24,7 +24,6 @@ mod observer;
 mod pursuit;
 mod replies;
 mod session;
-pub mod terminal;
 
 pub use error::OperationError;
 pub use key::{Key, KeyError, NoRandomness};

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use bank::client::{Key, OperationError, Posted, Session, StatementPage, TypedPin};
 use jiff::tz::TimeZone;
 use proto::net::cli::{hinted, misused};
 use serde_json::{Value, json};
@@ -11,7 +12,6 @@ use serde_json::{Value, json};
 use super::args::{Args, Command};
 use super::console::Console;
 use super::{Failure, show};
-use crate::client::{Key, OperationError, Session, TypedPin};
 
 /// Entries asked for at once; the server may give fewer.
 const PAGE_ENTRIES: u64 = 100;
@@ -137,7 +137,7 @@ async fn operate(
     })
 }
 
-fn changed(account: &str, posted: &crate::client::Posted, key: &Key) -> Value {
+fn changed(account: &str, posted: &Posted, key: &Key) -> Value {
     json!({"account": account, "balance": posted.balance, "entry": posted.entry, "key": key.as_str()})
 }
 
@@ -150,7 +150,7 @@ async fn pages(
     session: &mut Session,
     before: Option<u64>,
     limit: u64,
-) -> Result<crate::client::StatementPage, OperationError> {
+) -> Result<StatementPage, OperationError> {
     let mut all = session.statement(before, Some(limit.min(PAGE_ENTRIES))).await?;
     while all.more && (all.entries.len() as u64) < limit {
         let missing = limit - all.entries.len() as u64;

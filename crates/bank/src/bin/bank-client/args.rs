@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bank::client::Key;
+use bank::{AccountId, Amount};
 use clap::{Parser, Subcommand};
 use proto::net::cli::{AddressArgs, TraceArgs, parse_address, parse_duration};
-
-use crate::account::AccountId;
-use crate::amount::Amount;
-use crate::client::Key;
 
 /// The bank's ATM: a menu without a command, and commands for scripts.
 ///
@@ -24,48 +22,48 @@ use crate::client::Key;
     mut_arg("address", |address| address.value_parser(address_or_command)),
     mut_arg("server", |server| server.default_value("127.0.0.1:5000"))
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Where the bank is.
     #[command(flatten)]
-    pub address: AddressArgs,
+    pub(crate) address: AddressArgs,
     /// The account: an RG of 1 to 10 digits
     #[arg(long, global = true, value_name = "RG")]
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// Read the PIN from the first line of this file
     #[arg(long, global = true, value_name = "FILE")]
-    pub pin_file: Option<PathBuf>,
+    pub(crate) pin_file: Option<PathBuf>,
     /// Print results and errors as one line of JSON on stdout
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Show the Lamport clock at each send and receive
     #[arg(long, global = true)]
-    pub clock: bool,
+    pub(crate) clock: bool,
     /// How long an operation is repeated while the bank is not reached; 0 for ever
     #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
-    pub give_up_after: Duration,
+    pub(crate) give_up_after: Duration,
     /// What is recorded and logged.
     #[command(flatten)]
-    pub observe: Observe,
+    pub(crate) observe: Observe,
     /// What to do; nothing for the menu.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 }
 
 /// The program's own flags of observation: those of every program, usable after the command too.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Observation", mut_arg("trace", |trace| trace.global(true)))]
-pub struct Observe {
+pub(crate) struct Observe {
     /// What is logged on stderr: error, warn, info, debug, trace, or a filter such as `warn,bank=debug`
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
-    pub log: String,
+    pub(crate) log: String,
     /// What is recorded.
     #[command(flatten)]
-    pub trace: TraceArgs,
+    pub(crate) trace: TraceArgs,
 }
 
 /// One thing to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Show what the account holds
     Balance,
     /// Pay cash into the account
@@ -117,14 +115,12 @@ pub enum Command {
 
 impl Args {
     /// How long an operation is pursued; nothing for ever.
-    #[must_use]
-    pub fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self) -> Option<Duration> {
         Some(self.give_up_after).filter(|patience| !patience.is_zero())
     }
 
     /// The bank's address.
-    #[must_use]
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.address.get().expect("the server has a default")
     }
 }

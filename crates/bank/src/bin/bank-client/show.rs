@@ -1,10 +1,9 @@
 //! What people read: balances, and statements as an aligned table.
 
+use bank::client::{Posted, StatementEntry, StatementPage};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use jiff::tz::TimeZone;
 use proto::Harmless;
-
-use crate::client::replies::{Posted, StatementEntry, StatementPage};
 
 /// `Balance: 10.00`
 pub(super) fn balance(posted: &Posted) -> String {

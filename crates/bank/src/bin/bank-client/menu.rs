@@ -1,6 +1,8 @@
 //! The ATM: account and PIN, then one operation after the other until the customer leaves.
 
 use anyhow::Context;
+use bank::client::{Key, LoggedIn, OperationError, Session, TypedPin};
+use bank::{AccountId, Amount};
 use jiff::tz::TimeZone;
 use proto::Harmless;
 use proto::net::cli::hinted;
@@ -8,9 +10,6 @@ use proto::net::cli::hinted;
 use super::args::Args;
 use super::console::Console;
 use super::{Failure, commands, exit, show};
-use crate::account::AccountId;
-use crate::amount::Amount;
-use crate::client::{Key, LoggedIn, OperationError, Session, TypedPin};
 
 /// Entries of a statement on the screen.
 const STATEMENT_ENTRIES: u64 = 20;

@@ -1,4 +1,4 @@
-//! The program `bank-client`: an ATM for people, and commands for scripts.
+//! The bank's ATM for people, and its commands for scripts: `cargo run -p bank --bin bank-client`.
 //!
 //! Without a command it is the machine's menu (`menu`); with one it does one thing and ends (`commands`). Results
 //! go to stdout, talk to stderr; with `--json` the result, or the error, is one line of JSON on stdout.
@@ -12,36 +12,30 @@ mod show;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bank::client::{Notice, OperationError, Recorder, Session};
 use lamport::ProcessId;
 use lamport::trace::{Service, Tracer};
 use proto::Harmless;
-use proto::net::cli::{exit_code, failure_code, hinted, log_to_stderr};
+use proto::net::cli::{exit_code, failure_code, hinted, log_to_stderr, parse};
 use proto::net::{ClientSettings, ConnectError, Dialer};
 
-pub use args::{Args, Command};
-
-use super::error::OperationError;
-use super::observer::Recorder;
-use super::session::{Notice, Session};
+use args::Args;
 use console::{Console, Terminal};
 
-/// Exit codes, beside 0 for success. A command line that is not understood ends with [`WRONG_USAGE`](exit::WRONG_USAGE) too.
-pub mod exit {
+/// Exit codes, beside 0 for success and 2 for wrong usage, with which every program ends.
+mod exit {
     /// Refused by the bank, or something failed; nothing was done.
-    pub const REFUSED: u8 = 1;
-    /// The command line or what stands for it lacks something; nothing was asked of the bank.
-    pub const WRONG_USAGE: u8 = 2;
+    pub(super) const REFUSED: u8 = 1;
     /// The login was refused.
-    pub const LOGIN_REFUSED: u8 = 3;
+    pub(super) const LOGIN_REFUSED: u8 = 3;
     /// The bank could not be reached; nothing was done.
-    pub const UNREACHABLE: u8 = 4;
+    pub(super) const UNREACHABLE: u8 = 4;
     /// Nobody knows whether it was done; the hint tells how to find out.
-    pub const UNKNOWN: u8 = 5;
+    pub(super) const UNKNOWN: u8 = 5;
 }
 
-/// Runs the program.
-#[must_use]
-pub fn run(args: &Args) -> ExitCode {
+fn main() -> ExitCode {
+    let args: Args = parse("BANK_CLIENT");
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -53,7 +47,7 @@ pub fn run(args: &Args) -> ExitCode {
     if let Err(error) = log_to_stderr(&args.observe.log) {
         return exit_code(Err(error));
     }
-    match runtime.block_on(run_with(args, &mut Terminal::new())) {
+    match runtime.block_on(run_with(&args, &mut Terminal::new())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, error }) => {
             let _ = exit_code(Err(error));
