@@ -137,7 +137,6 @@ impl Args {
         let bound = |limit: u32| Some(limit).filter(|&limit| limit > 0);
         Settings {
             data: self.data.clone(),
-            page: self.page.address(),
             first_accounts: self
                 .accounts
                 .clone()

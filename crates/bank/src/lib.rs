@@ -10,6 +10,8 @@
 //! - [`Vault`], [`audit`], [`recover_stamps`]: what is done while nobody is served;
 //! - [`client`]: a customer's session, which pursues each operation until its outcome is known.
 //!
+//! Two features are on by default: `cli` holds what only the programs need, `web` the server's live page.
+//!
 //! A bank with its ten example accounts, and a customer:
 //!
 //! ```
@@ -50,6 +52,7 @@ mod ledger;
 pub mod limits;
 mod model;
 mod ops;
+#[cfg(feature = "web")]
 mod page;
 mod pin;
 mod server;

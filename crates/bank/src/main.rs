@@ -39,7 +39,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         tracer,
         ..args.settings()
     };
-    let server = Server::bind(&args.listen, settings).await?;
+    let server = match args.page.address() {
+        Some(page) => Server::bind_with_page(&args.listen, page, settings).await?,
+        None => Server::bind(&args.listen, settings).await?,
+    };
     let address = server
         .local_address()
         .context("the server listens on no address")?;

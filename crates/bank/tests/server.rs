@@ -460,14 +460,13 @@ async fn example_accounts_are_not_for_others() {
         "{refused:?}"
     );
 
-    let shown = Settings {
-        page: Some(PageAddress {
-            url: Some("https://bank.example.org".parse().unwrap()),
-            ..PageAddress::from("127.0.0.1:0")
-        }),
-        ..strong(&made)
+    let shown = PageAddress {
+        url: Some("https://bank.example.org".parse().unwrap()),
+        ..PageAddress::from("127.0.0.1:0")
     };
-    let refused = Server::bind("127.0.0.1:0", shown).await.err();
+    let refused = Server::bind_with_page("127.0.0.1:0", shown, strong(&made))
+        .await
+        .err();
     assert!(
         matches!(&refused, Some(bank::StartError::ExamplesExposed { address }) if address == "https://bank.example.org"),
         "{refused:?}"

@@ -4,6 +4,8 @@
 //! hub encodes that once and hands it to everybody it is for. What was said is kept by the [history]; [client] is a
 //! member for programs, which stays one over lost connections.
 //!
+//! Two features are on by default: `cli` holds what only the programs need, and how they show what happens; `web` the server's live page.
+//!
 //! A hub that stores nothing, and two members, all within this process:
 //!
 //! ```
@@ -41,6 +43,7 @@ pub mod hub;
 pub mod limits;
 pub mod names;
 pub mod ops;
+#[cfg(feature = "web")]
 mod page;
 mod server;
 

@@ -8,21 +8,21 @@ use lamport::view::{Filter, Table};
 
 /// Show which stamp every event of a run has at every process, from the peers' traces.
 #[derive(Debug, Clone, clap::Args)]
-pub struct AnalyseArgs {
+pub(crate) struct AnalyseArgs {
     /// Traces written with --trace, one or more
     #[arg(required = true, value_name = "TRACE")]
-    pub traces: Vec<PathBuf>,
+    pub(crate) traces: Vec<PathBuf>,
     /// A line for every message instead of every event
     #[arg(long)]
-    pub by_message: bool,
+    pub(crate) by_message: bool,
     /// Print the table as JSON
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Why no table was shown.
 #[derive(Debug, thiserror::Error)]
-pub enum AnalyseError {
+pub(crate) enum AnalyseError {
     /// The traces cannot be read.
     #[error(transparent)]
     Traces(#[from] MergeError),
@@ -32,11 +32,11 @@ pub enum AnalyseError {
 }
 
 /// Writes the table to `out`, and to `talk` what the traces lack.
-///
-/// # Errors
-///
-/// [`AnalyseError`].
-pub fn analyse(args: &AnalyseArgs, out: &mut impl Write, talk: &mut impl Write) -> Result<(), AnalyseError> {
+pub(crate) fn analyse(
+    args: &AnalyseArgs,
+    out: &mut impl Write,
+    talk: &mut impl Write,
+) -> Result<(), AnalyseError> {
     let mut merge = Merge::new();
     for trace in &args.traces {
         merge.open(trace)?;

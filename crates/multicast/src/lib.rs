@@ -1,8 +1,8 @@
 //! Reliable multicast among the members of a group: every message exactly once at each, in the order the group asked for.
 //!
 //! [`core`] is the pure state machine; its documentation says which guarantees hold under which failures. A program is a
-//! member through [`Group`]; [`client`] attaches to a running peer, [`clients`] is what a peer answers it, [`page`] shows
-//! the group in a browser, [`analyse`] shows what a run's traces say.
+//! member through [`Group`]; [`client`] attaches to a running peer, [`clients`] is what a peer answers it, and with the feature
+//! `web` the module `page` shows the group in a browser. The feature `cli`, on by default like `web`, holds what only the programs need.
 //!
 //! ```no_run
 //! use multicast::{Event, Group, GroupSettings, Members, Order};
@@ -24,7 +24,6 @@
 //! # }
 //! ```
 
-pub mod analyse;
 pub mod client;
 pub mod clients;
 pub mod core;
@@ -34,6 +33,7 @@ pub mod group;
 mod group_file;
 pub mod limits;
 mod members;
+#[cfg(feature = "web")]
 pub mod page;
 mod record;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `multicast`: a member of a reliable multicast group, at a terminal or for programs.
 
+mod analyse;
 mod peer;
 
 use std::io;
@@ -9,9 +10,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lamport::ProcessId;
 use multicast::Order;
-use multicast::analyse::{AnalyseArgs, analyse};
 use proto::net::cli::{self, ObserveArgs, PageArgs, ServerArgs};
 use tokio::runtime;
+
+use self::analyse::{AnalyseArgs, analyse};
 
 /// Join a multicast group: every line typed is delivered once at every member
 ///

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{SinkExt, StreamExt};
 use proto::limits;
-use proto::net::web::{Asset, Page, PageAddress, Vitals};
-use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, serve};
+use proto::net::web::{Asset, Page, PageAddress};
+use proto::net::{Connection, Identity, Listener, ServerLimits, Shutdown, Turn, Vitals, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

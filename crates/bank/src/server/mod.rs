@@ -1,7 +1,7 @@
 //! The bank's server: the Tokio driver around the engine.
 //!
 //! ```no_run
-//! # async fn example() -> anyhow::Result<()> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use proto::net::Shutdown;
 //!
 //! let settings = bank::Settings { data: "bank-data".into(), ..bank::Settings::default() };
@@ -13,6 +13,8 @@
 //! ```
 
 mod guard;
+#[cfg_attr(not(feature = "web"), path = "no_page.rs")]
+mod page;
 mod pins;
 mod session;
 mod shared;
@@ -25,20 +27,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamport::trace::Tracer;
-use proto::net::web::{Page, PageAddress};
 use proto::net::{Identity, ListenError, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::guard::Guard;
+use self::page::Page;
 use self::pins::Pins;
 pub(crate) use self::pins::salt;
 use self::shared::Shared;
-use self::vitals::Monitored;
 use crate::engine::Bank;
 use crate::limits::{
     HASHES_WAITING_DEFAULT, STRANGER_LINE_BYTES_MAX, WRONG_PINS_PER_ACCOUNT_DEFAULT,
     WRONG_PINS_PER_ADDRESS_DEFAULT,
 };
-use crate::page;
 use crate::pin::PinCost;
 use crate::setup::{self, FirstAccounts, SetupError};
 use crate::store::{StoreError, StoreSettings};
@@ -54,8 +54,6 @@ const IDENTITY: Identity = Identity {
 pub struct Settings {
     /// The data directory; it is made if it is not there.
     pub data: PathBuf,
-    /// Where to serve a live page, if at all, such as `Some("127.0.0.1:0".into())`.
-    pub page: Option<PageAddress>,
     /// The accounts that an empty bank begins with.
     pub first_accounts: FirstAccounts,
     /// How the data is kept.
@@ -78,7 +76,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data: "data/bank".into(),
-            page: None,
             first_accounts: FirstAccounts::Examples,
             store: StoreSettings::default(),
             limits: ServerLimits::default(),
@@ -157,10 +154,9 @@ impl Server {
     ///
     /// [`StartError`].
     pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
-        let listener = Listener::bind(address)
-            .await
-            .map_err(ListenError::of_server(address))?;
-        Self::start(listener, settings).await
+        let listener = listen(address).await?;
+        let beyond = first_beyond([listener.local_address().ok().flatten()]);
+        Self::start(listener, beyond, settings).await
     }
 
     /// Opens the data and listens within this process.
@@ -170,19 +166,13 @@ impl Server {
     /// [`StartError`].
     pub async fn in_memory(settings: Settings) -> Result<(Self, MemoryConnector), StartError> {
         let (listener, connector) = Listener::memory();
-        Ok((Self::start(listener, settings).await?, connector))
+        Ok((Self::start(listener, None, settings).await?, connector))
     }
 
     /// The TCP address it listens on; nothing within this process.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.listener.local_address().ok().flatten()
-    }
-
-    /// The address of its page, if it has one.
-    #[must_use]
-    pub fn page_address(&self) -> Option<SocketAddr> {
-        self.page.as_ref().and_then(|page| page.local_address().ok())
     }
 
     /// The bank it serves.
@@ -240,26 +230,12 @@ impl Server {
         Ok(())
     }
 
-    async fn start(listener: Listener, settings: Settings) -> Result<Self, StartError> {
-        let (listener, page) = match &settings.page {
-            Some(address) => {
-                let (listener, door) = listener.with_door();
-                let page = Page::bind(address.clone(), page::ASSETS, door).await;
-                (
-                    listener,
-                    Some(page.map_err(ListenError::of_page(&address.listen))?),
-                )
-            }
-            None => (listener, None),
-        };
-        let at_page = page.as_ref().and_then(|page| page.local_address().ok());
-        let url = settings.page.as_ref().and_then(|page| page.url.as_ref());
-        let beyond = [listener.local_address().ok().flatten(), at_page]
-            .into_iter()
-            .flatten()
-            .find(|address| !address.ip().is_loopback())
-            .map(|address| address.to_string())
-            .or_else(|| url.map(ToString::to_string));
+    /// `beyond` is an address that other machines may come by.
+    async fn start(
+        listener: Listener,
+        beyond: Option<String>,
+        settings: Settings,
+    ) -> Result<Self, StartError> {
         if let Some(address) = beyond.clone().filter(|_| settings.pin_cost != PinCost::DEFAULT) {
             return Err(StartError::CheapPinsExposed { address });
         }
@@ -299,14 +275,26 @@ impl Server {
             clients: Default::default(),
             bank,
         });
-        if let Some(address) = at_page {
-            tracing::info!(page = %format!("http://{address}/"), "serving a page");
-        }
         Ok(Self {
             listener,
-            page: page.map(|page| page.with_vitals(Arc::new(Monitored(Arc::clone(&shared))))),
+            page: None,
             limits,
             shared,
         })
     }
+}
+
+async fn listen(address: &str) -> Result<Listener, ListenError> {
+    Listener::bind(address)
+        .await
+        .map_err(ListenError::of_server(address))
+}
+
+/// The first of these addresses that other machines may come by.
+fn first_beyond(addresses: impl IntoIterator<Item = Option<SocketAddr>>) -> Option<String> {
+    let mut beyond = addresses
+        .into_iter()
+        .flatten()
+        .filter(|address| !address.ip().is_loopback());
+    beyond.next().map(|address| address.to_string())
 }

@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
-use proto::net::web::Vitals;
+use proto::net::Vitals;
 
+use super::Server;
 use super::shared::Shared;
 
+impl Server {
+    /// How the bank is, for a program that serves its own monitoring; a page has it already.
+    #[must_use]
+    pub fn vitals(&self) -> Arc<dyn Vitals> {
+        Arc::new(Monitored(Arc::clone(&self.shared)))
+    }
+}
+
 /// A bank that is asked how it is.
-pub(super) struct Monitored(pub(super) Arc<Shared>);
+struct Monitored(Arc<Shared>);
 
 impl Vitals for Monitored {
     fn ailment(&self) -> Option<String> {

@@ -31,6 +31,7 @@ mod passing;
 mod request;
 pub mod session;
 mod trace;
+#[cfg(feature = "cli")]
 mod view;
 mod wire;
 
@@ -44,6 +45,7 @@ use tokio::sync::mpsc;
 pub use self::command::{Command, HELP, Typed, parse};
 pub use self::session::{Message, Session, Ticket};
 pub use self::trace::Recorder;
+#[cfg(feature = "cli")]
 pub use self::view::View;
 pub use self::wire::{Event, RoomLine, What, parse_event};
 

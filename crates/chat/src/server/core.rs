@@ -72,11 +72,6 @@ pub(super) struct Needed {
 }
 
 impl Core {
-    /// What the clock shows.
-    pub(super) fn time(&self) -> u64 {
-        self.clock.now()
-    }
-
     pub(super) fn new(hub: Hub, history: History, clock: ServerClock, tracer: Tracer) -> Self {
         let state = State {
             hub,

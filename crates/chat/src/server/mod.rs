@@ -1,7 +1,7 @@
 //! The chat server: the Tokio driver around the hub.
 //!
 //! ```no_run
-//! # async fn example() -> anyhow::Result<()> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use proto::net::Shutdown;
 //!
 //! let settings = chat::Settings { data: None, ..chat::Settings::default() };
@@ -19,9 +19,12 @@ mod core;
 mod desk;
 mod errands;
 mod fanout;
+#[cfg_attr(not(feature = "web"), path = "no_page.rs")]
+mod page;
 mod passwords;
 mod request;
 mod session;
+mod vitals;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -29,17 +32,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lamport::trace::Tracer;
-use proto::net::web::{Page, PageAddress, Vitals};
 use proto::net::{Identity, ListenError, Listener, MemoryConnector, ServerClock, ServerLimits, Shutdown};
 
 use self::core::Core;
+use self::page::Page;
 use self::passwords::Passwords;
 use self::session::Shared;
 use crate::history::{self, CloseError, History, OpenError, Restored};
 use crate::hub::{Facts, FloodLimit, Hub, Registration};
 use crate::limits::ROOMS_MAX_DEFAULT;
 use crate::names::Name;
-use crate::page;
 
 /// What the server says of itself.
 const IDENTITY: Identity = Identity {
@@ -109,15 +111,6 @@ pub enum RunError {
     Trace(#[from] lamport::trace::CloseError),
 }
 
-/// A hub that is asked how it is. It can be used for as long as it runs: without its storage, too.
-struct Monitored(Arc<Shared>);
-
-impl Vitals for Monitored {
-    fn measure(&self) {
-        metrics::gauge!("chat_lamport_time").set(self.0.core.time() as f64);
-    }
-}
-
 impl Server {
     /// Opens the data and listens on a TCP address; port 0 takes a free one.
     ///
@@ -139,35 +132,6 @@ impl Server {
     pub fn in_memory(settings: Settings) -> Result<(Self, MemoryConnector), StartError> {
         let (listener, connector) = Listener::memory();
         Ok((Self::start(listener, settings)?, connector))
-    }
-
-    /// The same server with a live page at `address`, such as `"127.0.0.1:0"`.
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be listened on.
-    pub async fn with_page(self, address: impl Into<PageAddress>) -> Result<Self, StartError> {
-        let address = address.into();
-        let listen = address.listen.clone();
-        let (listener, door) = self.listener.with_door();
-        let page = Page::bind(address, page::ASSETS, door)
-            .await
-            .map_err(ListenError::of_page(&listen))?;
-        if let Ok(address) = page.local_address() {
-            tracing::info!(page = %format!("http://{address}/"), "serving a page");
-        }
-        let vitals = Arc::new(Monitored(Arc::clone(&self.shared)));
-        Ok(Self {
-            listener,
-            page: Some(page.with_vitals(vitals)),
-            ..self
-        })
-    }
-
-    /// The address of its page, if it has one.
-    #[must_use]
-    pub fn page_address(&self) -> Option<SocketAddr> {
-        self.page.as_ref().and_then(|page| page.local_address().ok())
     }
 
     /// The TCP address it listens on; nothing within this process.

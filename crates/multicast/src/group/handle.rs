@@ -66,7 +66,8 @@ impl Handle {
     }
 
     /// Why the member has left by itself, if it has.
-    pub(crate) fn failure(&self) -> Option<&Failure> {
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
         self.node.failure()
     }
 

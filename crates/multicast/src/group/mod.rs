@@ -34,6 +34,7 @@ mod event;
 mod failure;
 mod handle;
 mod settings;
+mod vitals;
 
 use std::fmt;
 use std::io;

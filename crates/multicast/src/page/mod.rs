@@ -4,8 +4,6 @@
 //! this peer's client port. What is drawn, and how, is the page's business: `model.js` knows what happened and what
 //! happened before what, `layout.js` where it stands, `draw.js` how it looks.
 
-mod vitals;
-
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +11,6 @@ use std::sync::Arc;
 use proto::net::Shutdown;
 use proto::net::web::{Asset, Page, PageAddress};
 
-use self::vitals::Monitored;
 use crate::group::Group;
 
 const ASSETS: &[Asset] = &[
@@ -44,7 +41,7 @@ impl GroupPage {
     /// What the system says, for example that the address is in use.
     pub async fn bind(address: impl Into<PageAddress>, group: &Group) -> io::Result<Self> {
         let page = Page::bind(address, ASSETS, group.door()).await?;
-        Ok(Self(page.with_vitals(Arc::new(Monitored(group.handle())))))
+        Ok(Self(page.with_vitals(Arc::new(group.handle()))))
     }
 
     /// Where it listens.

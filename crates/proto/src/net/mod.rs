@@ -31,6 +31,7 @@ mod shutdown;
 mod socket;
 mod stream;
 mod turn;
+mod vitals;
 #[cfg(feature = "web")]
 pub mod web;
 
@@ -47,3 +48,4 @@ pub use server::{Identity, ServerLimits, raise_open_files_limit, serve};
 pub use shutdown::Shutdown;
 pub use stream::{PeerAddress, Stream};
 pub use turn::{Closed, Turn};
+pub use vitals::Vitals;

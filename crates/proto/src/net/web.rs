@@ -34,6 +34,7 @@ use tokio::net::TcpListener;
 
 use super::listener::MemoryConnector;
 use super::shutdown::Shutdown;
+use super::vitals::Vitals;
 use crate::limits::WEB_LINE_BYTES_MAX;
 
 pub use proxied::{PageAddress, PublicUrl, PublicUrlError};
@@ -88,17 +89,6 @@ const SHARED: [Asset; 3] = [
     Asset::script("/state.js", include_bytes!("web/state.js")),
     Asset::style("/base.css", include_bytes!("web/base.css")),
 ];
-
-/// What a service tells of itself when monitoring asks.
-pub trait Vitals: Send + Sync {
-    /// Why the service must not be used any more, if so.
-    fn ailment(&self) -> Option<String> {
-        None
-    }
-
-    /// Sets the gauges that nothing else sets. Called before the metrics are rendered.
-    fn measure(&self) {}
-}
 
 /// A service that is well for as long as it runs and is measured by nothing but what it counts.
 struct Unwatched;

@@ -1,24 +1,22 @@
 //! How the peer is, for whoever monitors it.
 
-use proto::net::web::Vitals;
+use proto::net::Vitals;
 
+use super::Handle;
 use crate::client::Status;
-use crate::group::Handle;
 
-/// A peer that is asked how it is.
-pub(super) struct Monitored(pub(super) Handle);
-
-impl Vitals for Monitored {
+/// A page has it already; a program that serves its own monitoring asks its handle.
+impl Vitals for Handle {
     fn ailment(&self) -> Option<String> {
-        if let Some(failure) = self.0.failure() {
+        if let Some(failure) = self.failure() {
             return Some(failure.to_string());
         }
-        let has_left = self.0.status().is_none();
+        let has_left = self.status().is_none();
         has_left.then(|| "this peer has left the group".to_owned())
     }
 
     fn measure(&self) {
-        if let Some(status) = self.0.status() {
+        if let Some(status) = self.status() {
             show(&status);
         }
     }
