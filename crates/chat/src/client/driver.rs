@@ -10,17 +10,20 @@ use super::incoming::Next;
 use super::link::Link;
 use super::member::{Action, Member};
 use super::passing::lets_in_later;
-use super::request::Request;
+use super::request::{Asked, Request};
 use super::wire::results;
-use super::{Command, End, JoinError, Joined, Notice, Settings};
+use super::{Command, End, JoinError, Joined, Notice, Settings, Ticket};
 
 /// How long to wait when the server refuses something for now.
 const LATER_PAUSE: Duration = Duration::from_millis(50);
 
+/// A command, and what names it.
+pub(super) type Numbered = (Ticket, Command);
+
 struct Driver {
     settings: Settings,
     member: Member,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Numbered>,
     notices: mpsc::Sender<Notice>,
 }
 
@@ -44,7 +47,7 @@ impl From<Unwatched> for Over {
 /// Joins, and leaves the rest to a task.
 pub(super) async fn start(
     settings: Settings,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Numbered>,
     notices: mpsc::Sender<Notice>,
 ) -> Result<Joined, JoinError> {
     let mut driver = Driver {
@@ -99,7 +102,7 @@ impl Driver {
                 return Over::Unwatched;
             }
             if self.member.has_finished() && link.leave_by().is_none() && link.waiting().next().is_none() {
-                link.ask(Request::Leave).await;
+                link.ask(Asked::unbidden(Request::Leave)).await;
             }
             resume_at = self
                 .member
@@ -110,18 +113,21 @@ impl Driver {
             tokio::select! {
                 next = link.next() => match next {
                     Next::Over if leave_by.is_none() => return Over::Lost,
-                    Next::Over | Next::Reply(Request::Leave, _) => return Over::Ended(self.member.left()),
+                    Next::Over | Next::Reply(Asked { request: Request::Leave, .. }, _) => return Over::Ended(self.member.left()),
                     Next::Event(event) => {
                         if let Some(end) = self.member.event(&event.line, &mut actions) {
                             return Over::Ended(end);
                         }
                     }
-                    Next::Reply(request, reply) => {
-                        self.member.reply(&request, results(&reply), &mut actions);
+                    Next::Reply(asked, reply) => {
+                        self.member.reply(&asked, results(&reply), &mut actions);
                     }
                 },
                 command = self.commands.recv(), if takes_commands => {
-                    self.member.command(command.unwrap_or(Command::Leave), &mut actions);
+                    match command {
+                        Some((ticket, command)) => self.member.command(ticket, command, &mut actions),
+                        None => actions.push(Action::Ask(Asked::unbidden(Request::Leave))),
+                    }
                 }
                 () = until(resume_at) => {
                     resume_at = None;
@@ -136,7 +142,7 @@ impl Driver {
     async fn act(&mut self, link: &mut Link, actions: &mut Vec<Action>) -> Result<(), Unwatched> {
         for action in actions.drain(..) {
             match action {
-                Action::Ask(request) => link.ask(request).await,
+                Action::Ask(asked) => link.ask(asked).await,
                 Action::Show(notice) => self.show(notice).await?,
             }
         }
@@ -177,11 +183,12 @@ impl Driver {
             let command = tokio::select! {
                 () = &mut pause => return Ok(()),
                 command = self.commands.recv(), if self.member.takes_commands() => {
-                    command.unwrap_or(Command::Leave)
+                    command
                 }
             };
-            if self.member.command_offline(command, &mut actions) {
-                return Err(Over::Ended(self.member.left()));
+            match command {
+                Some((_, Command::Leave)) | None => return Err(Over::Ended(self.member.left())),
+                Some((ticket, command)) => self.member.command_offline(ticket, command, &mut actions),
             }
             self.show_all(&mut actions).await?;
         }

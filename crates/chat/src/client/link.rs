@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::JoinError;
 use super::incoming::{Incoming, Next};
-use super::request::Request;
+use super::request::{Asked, Request};
 
 /// How long the server may take to answer `leave`.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
@@ -16,7 +16,7 @@ const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// See the [module](self).
 pub(super) struct Link {
     client: Client,
-    incoming: Incoming<Request>,
+    incoming: Incoming<Asked>,
     leave_by: Option<Instant>,
 }
 
@@ -41,22 +41,23 @@ impl Link {
     }
 
     /// Sends a request. If the connection is over already, [`next`](Self::next) says so.
-    pub(super) async fn ask(&mut self, request: Request) {
-        if request == Request::Leave {
+    pub(super) async fn ask(&mut self, asked: Asked) {
+        let request = &asked.request;
+        if *request == Request::Leave {
             self.leave_by = Some(Instant::now() + LEAVE_MAX);
         }
         if let Ok(reply) = self.client.send(request.op(), |line| request.write(line)).await {
-            self.incoming.expect(request, reply);
+            self.incoming.expect(asked, reply);
         }
     }
 
     /// The next reply or event. Cancel safe.
-    pub(super) async fn next(&mut self) -> Next<Request> {
+    pub(super) async fn next(&mut self) -> Next<Asked> {
         self.incoming.next().await
     }
 
     /// Requests without a reply yet.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Request> {
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Asked> {
         self.incoming.waiting()
     }
 

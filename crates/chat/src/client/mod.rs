@@ -1,7 +1,7 @@
 //! A chat client for programs: one member that stays one over lost connections.
 //!
 //! [`connect`] joins and starts a task that holds the connection. What a person wants goes in as [`Command`]s through
-//! [`Chat`]; everything that is to be shown comes out as [`Notice`]s, in order. When the connection is lost the task
+//! [`Chat`], which gives each a [`Ticket`]; what becomes of it, and everything else that is to be shown, comes out as [`Notice`]s, in order. When the connection is lost the task
 //! says so, comes back with its token and the last number it saw in each room, and goes on where it was:
 //! [`Session`] is how.
 //!
@@ -12,10 +12,13 @@
 //! let settings = Settings::new(proto::net::Dialer::Tcp("127.0.0.1:50000".to_owned()), "Bernardo", "lobby");
 //! let (chat, mut notices, joined) = connect(settings).await?;
 //! println!("{} others are here", joined.members - 1);
-//! chat.send(Command::Say { room: None, text: "Olá pessoal".to_owned() }).await;
+//! let said = chat.send(Command::Say { room: None, text: "Olá pessoal".to_owned() }).await;
 //! while let Some(notice) = notices.recv().await {
-//!     if let Notice::Event(event, _) = notice {
-//!         println!("{event:?}");
+//!     match notice {
+//!         Notice::Acknowledged(ticket, seq) if ticket == said => println!("said, as number {seq:?} of the room"),
+//!         Notice::Refused { ticket: Some(ticket), error, .. } if ticket == said => println!("not said: {error}"),
+//!         Notice::Event(event, _) => println!("{event:?}"),
+//!         _ => {}
 //!     }
 //! }
 //! # Ok(())
@@ -36,6 +39,7 @@ mod view;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use proto::ToldError;
@@ -73,7 +77,9 @@ pub struct Settings {
 /// Somebody who has joined. Clones are the same member; when all are gone, it leaves.
 #[derive(Debug, Clone)]
 pub struct Chat {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<driver::Numbered>,
+    /// The last command's number, of all clones together.
+    numbered: Arc<AtomicU64>,
 }
 
 /// How a member begins.
@@ -111,11 +117,19 @@ pub enum Notice {
     /// A message was said, under this number where it is known.
     Acknowledged(Ticket, Option<u64>),
     /// The connection was lost at this message and nobody can tell whether it was said: it is not sent again.
-    Unsure(Message),
-    /// What a command brought.
-    Done(Done),
-    /// A command, named by its operation, was refused or could not be sent.
-    Refused(&'static str, ToldError),
+    Unsure(Ticket, Message),
+    /// What a command brought; without a ticket, what came about by itself: a room could not be entered again after the connection was
+    /// lost.
+    Done(Option<Ticket>, Done),
+    /// A command was refused, by the server or because it could not be sent.
+    Refused {
+        /// Which command; none where a room does not let us in again after the connection was lost.
+        ticket: Option<Ticket>,
+        /// Its operation.
+        op: &'static str,
+        /// Why.
+        error: ToldError,
+    },
     /// So many events of a room will not be seen here.
     Missed {
         /// The room.
@@ -212,15 +226,30 @@ impl Settings {
 }
 
 impl Chat {
-    /// Hands a command to the task; waits while it has many. Nothing happens after the end.
-    pub async fn send(&self, command: Command) {
+    /// Hands a command to the task; waits while it has many. What becomes of it is told in [`Notice`]s with this ticket, except
+    /// that [`Finish`](Command::Finish) and [`Leave`](Command::Leave) have no answer but the end. Nothing happens after that.
+    ///
+    /// Cancel safe: when the future is dropped, the command was not handed over.
+    pub async fn send(&self, command: Command) -> Ticket {
+        let ticket = self.ticket();
         // The end is told as a notice; there is nothing more to say here.
-        let _ = self.commands.send(command).await;
+        let _ = self.commands.send((ticket, command)).await;
+        ticket
     }
 
     /// The same from a thread that is not the runtime's.
-    pub fn send_blocking(&self, command: Command) {
-        let _ = self.commands.blocking_send(command);
+    ///
+    /// # Panics
+    ///
+    /// On a thread of the runtime, which must not be blocked.
+    pub fn send_blocking(&self, command: Command) -> Ticket {
+        let ticket = self.ticket();
+        let _ = self.commands.blocking_send((ticket, command));
+        ticket
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket(self.numbered.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
@@ -234,5 +263,9 @@ pub async fn connect(settings: Settings) -> Result<(Chat, mpsc::Receiver<Notice>
     let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
     let (notices, receiver) = mpsc::channel(NOTICES_WAITING_MAX);
     let joined = driver::start(settings, commands, notices).await?;
-    Ok((Chat { commands: sender }, receiver, joined))
+    let chat = Chat {
+        commands: sender,
+        numbered: Arc::default(),
+    };
+    Ok((chat, receiver, joined))
 }

@@ -2,7 +2,7 @@
 
 use proto::LineWriter;
 
-use super::Message;
+use super::{Message, Ticket};
 
 /// A request. It is kept until its reply comes, which says only what the answer is, not to what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,24 @@ pub(super) enum Request {
     Rename(String),
     Register(String),
     Leave,
+}
+
+/// A request on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The command that it does; none where the member joins, or comes back, by itself.
+    pub(super) ticket: Option<Ticket>,
+    pub(super) request: Request,
+}
+
+impl Asked {
+    /// What the member asks by itself.
+    pub(super) fn unbidden(request: Request) -> Self {
+        Self {
+            ticket: None,
+            request,
+        }
+    }
 }
 
 impl Request {

@@ -49,15 +49,15 @@ impl View {
         Some(match notice {
             Notice::Event(event, _) => self.event(event),
             Notice::Acknowledged(..) => return None,
-            Notice::Unsure(Message::Say { text, .. } | Message::Tell { text, .. }) => self.styled(
+            Notice::Unsure(_, Message::Say { text, .. } | Message::Tell { text, .. }) => self.styled(
                 WRONG,
                 &format!(
                     "The connection was lost and nobody can tell whether this was said: {}",
                     Harmless(text)
                 ),
             ),
-            Notice::Done(done) => self.done(done),
-            Notice::Refused(op, error) => self.error(op, error),
+            Notice::Done(_, done) => self.done(done),
+            Notice::Refused { op, error, .. } => self.error(op, error),
             Notice::Missed { room, missed } => self.styled(
                 QUIET,
                 &format!(
@@ -265,6 +265,7 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>, more: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Ticket;
 
     fn check(event: Event, expected: &str) {
         assert_eq!(
@@ -337,33 +338,43 @@ mod tests {
                 },
                 bytes::Bytes::new(),
             ),
-            Notice::Unsure(Message::Say {
-                room: evil.to_owned(),
-                text: evil.to_owned(),
-            }),
+            Notice::Unsure(
+                Ticket(1),
+                Message::Say {
+                    room: evil.to_owned(),
+                    text: evil.to_owned(),
+                },
+            ),
             Notice::Missed {
                 room: evil.to_owned(),
                 missed: 1,
             },
             Notice::StillDisconnected(evil.to_owned()),
-            Notice::Refused(
-                "say",
-                ToldError {
+            Notice::Refused {
+                ticket: None,
+                op: "say",
+                error: ToldError {
                     code: evil.to_owned(),
                     message: evil.to_owned(),
                     hint: Some(evil.to_owned()),
                 },
+            },
+            Notice::Done(
+                None,
+                Done::Who {
+                    room: evil.to_owned(),
+                    members: vec![evil.to_owned()],
+                    more: false,
+                },
             ),
-            Notice::Done(Done::Who {
-                room: evil.to_owned(),
-                members: vec![evil.to_owned()],
-                more: false,
-            }),
-            Notice::Done(Done::Renamed(evil.to_owned())),
-            Notice::Done(Done::Entered {
-                room: evil.to_owned(),
-                members: 2,
-            }),
+            Notice::Done(None, Done::Renamed(evil.to_owned())),
+            Notice::Done(
+                None,
+                Done::Entered {
+                    room: evil.to_owned(),
+                    members: 2,
+                },
+            ),
         ];
         for notice in shown {
             let line = View::new(false, "lobby")

@@ -62,7 +62,7 @@ impl Output {
                 return stdout.flush();
             }
             // Data, like the events; and whoever wants JSON asked for events only.
-            Notice::Event(..) | Notice::Done(_) if !self.json => {
+            Notice::Event(..) | Notice::Done(..) if !self.json => {
                 if let Some(text) = view.notice(notice) {
                     writeln!(stdout, "{text}")?;
                 }
@@ -70,7 +70,7 @@ impl Output {
             }
             Notice::Ended(End::Left(0)) => return Ok(()),
             Notice::Ended(End::Left(unsaid)) => self.refused += unsaid,
-            Notice::Refused(..) | Notice::Unsure(_) => self.refused += 1,
+            Notice::Refused { .. } | Notice::Unsure(..) => self.refused += 1,
             _ => {}
         }
         if let Some(text) = view.notice(notice) {
@@ -90,7 +90,7 @@ fn read(chat: &Chat) {
             .take(LINE_BYTES_MAX as u64)
             .read_until(b'\n', &mut line)
         {
-            Ok(0) | Err(_) => return chat.send_blocking(Command::Finish),
+            Ok(0) | Err(_) => break,
             Ok(_) => {}
         }
         let typed = match String::from_utf8(line) {
@@ -101,8 +101,10 @@ fn read(chat: &Chat) {
             }
         };
         match typed {
-            Ok(Typed::Do(Command::Leave)) => return chat.send_blocking(Command::Finish),
-            Ok(Typed::Do(command)) => chat.send_blocking(command),
+            Ok(Typed::Do(Command::Leave)) => break,
+            Ok(Typed::Do(command)) => {
+                chat.send_blocking(command);
+            }
             Ok(Typed::Nothing) => {}
             Ok(Typed::Help) => drop(writeln!(std::io::stderr().lock(), "{}", chat::client::HELP)),
             Ok(Typed::AskPassword) => drop(writeln!(
@@ -118,4 +120,5 @@ fn read(chat: &Chat) {
             }
         }
     }
+    chat.send_blocking(Command::Finish);
 }

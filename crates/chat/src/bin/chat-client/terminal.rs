@@ -110,10 +110,11 @@ pub(super) async fn run(settings: Settings, has_name: bool) -> anyhow::Result<()
                 Ok(Some(End::Refused(error))) => return Err(super::explain(JoinError::Refused(error), "")),
                 _ => return Ok(()),
             },
-            _ = interrupt.recv() => chat.send(Command::Leave).await,
-            _ = terminate.recv() => chat.send(Command::Leave).await,
-            _ = hangup.recv() => chat.send(Command::Leave).await,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
+        chat.send(Command::Leave).await;
     }
 }
 
@@ -245,18 +246,23 @@ fn type_lines(mut editor: LineEditor, chat: &Chat, printer: &Printer, view: &Vie
             Ok(line) => line,
             Err(ReadlineError::Signal(_)) => continue,
             // Ctrl-C, Ctrl-D, or a terminal that is gone.
-            Err(_) => return chat.send_blocking(Command::Leave),
+            Err(_) => break,
         };
         match parse(&line) {
             Ok(Typed::Nothing) => {}
             Ok(Typed::Help) => printer.show(HELP),
             Ok(Typed::AskPassword) => match rpassword::prompt_password("New password: ") {
-                Ok(password) if !password.is_empty() => chat.send_blocking(Command::Register(password)),
+                Ok(password) if !password.is_empty() => {
+                    chat.send_blocking(Command::Register(password));
+                }
                 _ => {}
             },
-            Ok(Typed::Do(Command::Leave)) => return chat.send_blocking(Command::Leave),
-            Ok(Typed::Do(command)) => chat.send_blocking(command),
+            Ok(Typed::Do(Command::Leave)) => break,
+            Ok(Typed::Do(command)) => {
+                chat.send_blocking(command);
+            }
             Err(error) => printer.show(&view.mistake(&error)),
         }
     }
+    chat.send_blocking(Command::Leave);
 }

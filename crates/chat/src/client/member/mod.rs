@@ -14,9 +14,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use proto::ToldError;
 
-use super::request::Request;
+use super::request::{Asked, Request};
 use super::session::Output;
-use super::{Command, Done, End, Event, Message, Notice, Session, Settings, parse_event};
+use super::{Command, Done, End, Event, Message, Notice, Session, Settings, Ticket, parse_event};
 use crate::codes as chat_codes;
 
 /// Messages on their way at a time. With one, what the server refuses for now is said before what comes after it;
@@ -29,7 +29,7 @@ const UNSETTLED_MAX: usize = 256;
 /// What the driver has to do.
 #[derive(Debug)]
 pub(super) enum Action {
-    Ask(Request),
+    Ask(Asked),
     Show(Notice),
 }
 
@@ -93,10 +93,10 @@ impl Member {
     }
 
     /// Somebody wants something while there is a connection.
-    pub(super) fn command(&mut self, command: Command, actions: &mut Vec<Action>) {
+    pub(super) fn command(&mut self, ticket: Ticket, command: Command, actions: &mut Vec<Action>) {
         let request = match command {
-            Command::Say { room, text } => return self.say(room, text, actions),
-            Command::Tell { to, text } => return self.post(Message::Tell { to, text }, actions),
+            Command::Say { room, text } => return self.say(ticket, room, text, actions),
+            Command::Tell { to, text } => return self.post(ticket, Message::Tell { to, text }, actions),
             Command::Finish => {
                 self.finishing = true;
                 return;
@@ -108,20 +108,20 @@ impl Member {
                         room: known,
                         members: 0,
                     };
-                    return actions.push(Action::Show(Notice::Done(done)));
+                    return actions.push(Action::Show(Notice::Done(Some(ticket), done)));
                 }
                 Request::Enter(room)
             }
-            Command::Exit(room) => match self.room_meant("exit", room, actions) {
+            Command::Exit(room) => match self.room_meant(ticket, "exit", room, actions) {
                 None => return,
                 room => Request::Exit(room),
             },
             Command::Rooms => Request::Rooms,
-            Command::Who(room) => match self.room_meant("who", room, actions) {
+            Command::Who(room) => match self.room_meant(ticket, "who", room, actions) {
                 None => return,
                 room => Request::Who(room),
             },
-            Command::History { room, limit } => match self.room_meant("history", room, actions) {
+            Command::History { room, limit } => match self.room_meant(ticket, "history", room, actions) {
                 None => return,
                 room => Request::History { room, limit },
             },
@@ -129,18 +129,19 @@ impl Member {
             Command::Register(password) => Request::Register(password),
             Command::Leave => Request::Leave,
         };
-        actions.push(Action::Ask(request));
+        actions.push(Action::Ask(Asked {
+            ticket: Some(ticket),
+            request,
+        }));
     }
 
-    /// Somebody wants something while there is no connection; true if that is to leave. What needs the server is refused.
-    pub(super) fn command_offline(&mut self, command: Command, actions: &mut Vec<Action>) -> bool {
-        if command == Command::Leave {
-            return true;
-        }
+    /// Somebody wants something else than to leave while there is no connection. What needs the server is refused.
+    pub(super) fn command_offline(&mut self, ticket: Ticket, command: Command, actions: &mut Vec<Action>) {
         let mut wanted = Vec::new();
-        self.command(command, &mut wanted);
+        self.command(ticket, command, &mut wanted);
         actions.extend(wanted.into_iter().map(|action| match action {
-            Action::Ask(request) => refused(
+            Action::Ask(Asked { ticket, request }) => refused(
+                ticket,
                 request.op(),
                 error(
                     "not_connected",
@@ -150,7 +151,6 @@ impl Member {
             ),
             shown => shown,
         }));
-        false
     }
 
     /// An event came. It may be that somebody with our token has joined elsewhere: that is the end.
@@ -167,15 +167,16 @@ impl Member {
         None
     }
 
-    fn say(&mut self, room: Option<String>, text: String, actions: &mut Vec<Action>) {
-        if let Some(room) = self.room_meant("say", room, actions) {
-            self.post(Message::Say { room, text }, actions);
+    fn say(&mut self, ticket: Ticket, room: Option<String>, text: String, actions: &mut Vec<Action>) {
+        if let Some(room) = self.room_meant(ticket, "say", room, actions) {
+            self.post(ticket, Message::Say { room, text }, actions);
         }
     }
 
     /// The room that is named, or the one spoken to now. If there is neither, the operation is refused.
     fn room_meant(
         &self,
+        ticket: Ticket,
         op: &'static str,
         room: Option<String>,
         actions: &mut Vec<Action>,
@@ -183,14 +184,14 @@ impl Member {
         let room = room.or_else(|| self.current.clone());
         if room.is_none() {
             let nowhere = error("not_in_room", "you are in no room", "/enter ROOM");
-            actions.push(refused(op, nowhere));
+            actions.push(refused(Some(ticket), op, nowhere));
         }
         room
     }
 
-    fn post(&mut self, message: Message, actions: &mut Vec<Action>) {
+    fn post(&mut self, ticket: Ticket, message: Message, actions: &mut Vec<Action>) {
         self.decide(actions, None, |session, outputs| {
-            session.post(message, outputs);
+            session.post(ticket, message, outputs);
         });
     }
 
@@ -219,16 +220,19 @@ impl Member {
 /// What the session decided, as what the driver does.
 fn translate(outputs: Vec<Output>, line: Option<&Bytes>, actions: &mut Vec<Action>) {
     actions.extend(outputs.into_iter().map(|output| match output {
-        Output::Send(_, message) => Action::Ask(Request::Message(message)),
+        Output::Send(ticket, message) => Action::Ask(Asked {
+            ticket: Some(ticket),
+            request: Request::Message(message),
+        }),
         Output::Show(event) => Action::Show(Notice::Event(event, line.cloned().unwrap_or_default())),
         Output::Acknowledged(ticket, seq) => Action::Show(Notice::Acknowledged(ticket, seq)),
-        Output::Unsure(_, message) => Action::Show(Notice::Unsure(message)),
+        Output::Unsure(ticket, message) => Action::Show(Notice::Unsure(ticket, message)),
         Output::Missed { room, missed } => Action::Show(Notice::Missed { room, missed }),
     }));
 }
 
-fn refused(op: &'static str, error: ToldError) -> Action {
-    Action::Show(Notice::Refused(op, error))
+fn refused(ticket: Option<Ticket>, op: &'static str, error: ToldError) -> Action {
+    Action::Show(Notice::Refused { ticket, op, error })
 }
 
 /// An error that no server told: we know it ourselves.

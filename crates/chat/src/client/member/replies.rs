@@ -6,26 +6,27 @@ use proto::ToldError;
 
 use super::{Action, Member, refused, translate};
 use crate::client::passing::{is_taken_later, lets_in_later};
-use crate::client::request::Request;
+use crate::client::request::{Asked, Request};
 use crate::client::session::Answer;
 use crate::client::wire::{Results, RoomLine};
-use crate::client::{Done, Notice};
+use crate::client::{Done, Notice, Ticket};
 
 impl Member {
     /// A request was answered.
     pub(in crate::client) fn reply(
         &mut self,
-        request: &Request,
+        asked: &Asked,
         answer: Result<Results<'_>, ToldError>,
         actions: &mut Vec<Action>,
     ) {
         match answer {
-            Ok(results) => self.done(request, results, actions),
-            Err(error) => self.refused(request, error, actions),
+            Ok(results) => self.done(asked, results, actions),
+            Err(error) => self.refused(asked, error, actions),
         }
     }
 
-    fn refused(&mut self, request: &Request, error: ToldError, actions: &mut Vec<Action>) {
+    fn refused(&mut self, asked: &Asked, error: ToldError, actions: &mut Vec<Action>) {
+        let Asked { ticket, request } = asked;
         match request {
             Request::Message(_) => {
                 let answer = if is_taken_later(&error) {
@@ -35,7 +36,7 @@ impl Member {
                 };
                 let mut outputs = Vec::new();
                 if self.session.answered(answer, &mut outputs).is_some() {
-                    actions.push(refused(request.op(), error));
+                    actions.push(refused(*ticket, request.op(), error));
                 }
                 translate(outputs, None, actions);
             }
@@ -43,11 +44,12 @@ impl Member {
                 self.waiting_outside.push_back((request.clone(), error));
             }
             Request::EnterAgain { room, .. } => self.shut_out(room, request.op(), error, actions),
-            _ => actions.push(refused(request.op(), error)),
+            _ => actions.push(refused(*ticket, request.op(), error)),
         }
     }
 
-    fn done(&mut self, request: &Request, results: Results<'_>, actions: &mut Vec<Action>) {
+    fn done(&mut self, asked: &Asked, results: Results<'_>, actions: &mut Vec<Action>) {
+        let Asked { ticket, request } = asked;
         let room = results.room.clone().unwrap_or_default();
         let seq = results.seq;
         let done = match request {
@@ -64,15 +66,16 @@ impl Member {
             }
             Request::Enter(_) => {
                 self.current = Some(room.clone());
-                actions.push(Action::Show(Notice::Done(Done::Entered {
+                let done = Done::Entered {
                     room: room.clone(),
                     members: results.members_count(),
-                })));
+                };
+                actions.push(Action::Show(Notice::Done(*ticket, done)));
                 return self.decide(actions, None, |session, outputs| {
                     session.entered(&room, seq.unwrap_or_default(), outputs);
                 });
             }
-            Request::Exit(_) => return self.exited(room, actions),
+            Request::Exit(_) => return self.exited(*ticket, room, actions),
             Request::Rooms => Done::Rooms {
                 rooms: results.rooms_as::<Vec<RoomLine>>(),
                 more: results.more,
@@ -101,19 +104,18 @@ impl Member {
             }
             Request::Join { .. } | Request::Leave => return,
         };
-        actions.push(Action::Show(Notice::Done(done)));
+        actions.push(Action::Show(Notice::Done(*ticket, done)));
     }
 
-    pub(super) fn exited(&mut self, room: String, actions: &mut Vec<Action>) {
+    /// A room was left, at a command or without one.
+    pub(super) fn exited(&mut self, ticket: Option<Ticket>, room: String, actions: &mut Vec<Action>) {
         let mut outputs = Vec::new();
         self.session.exited(&room, &mut outputs);
         if self.current.as_ref() == Some(&room) {
             self.current = self.session.rooms().next().map(|(name, _)| name.to_owned());
         }
-        actions.push(Action::Show(Notice::Done(Done::Exited {
-            room,
-            current: self.current.clone(),
-        })));
+        let current = self.current.clone();
+        actions.push(Action::Show(Notice::Done(ticket, Done::Exited { room, current })));
         translate(outputs, None, actions);
     }
 }

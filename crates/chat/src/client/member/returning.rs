@@ -6,7 +6,7 @@
 use proto::ToldError;
 
 use super::{Action, Member, error, refused};
-use crate::client::request::Request;
+use crate::client::request::{Asked, Request};
 use crate::client::wire::Results;
 use crate::client::{Joined, Notice, Session};
 
@@ -63,10 +63,10 @@ impl Member {
         let joined = self.current.as_deref();
         let others = self.session.rooms().filter(|(room, _)| Some(*room) != joined);
         actions.extend(others.map(|(room, since)| {
-            Action::Ask(Request::EnterAgain {
+            Action::Ask(Asked::unbidden(Request::EnterAgain {
                 room: room.to_owned(),
                 since,
-            })
+            }))
         }));
         self.decide(actions, None, Session::connected);
     }
@@ -74,11 +74,11 @@ impl Member {
     /// The connection is over, with these requests unanswered.
     pub(in crate::client) fn lost<'a>(
         &mut self,
-        unanswered: impl Iterator<Item = &'a Request>,
+        unanswered: impl Iterator<Item = &'a Asked>,
         actions: &mut Vec<Action>,
     ) {
         self.session.lost();
-        for request in unanswered {
+        for Asked { ticket, request } in unanswered {
             match request {
                 // Messages are the session's; the others are asked again by whoever comes back, or not needed.
                 Request::Message(_) | Request::Join { .. } | Request::EnterAgain { .. } | Request::Leave => {
@@ -91,6 +91,7 @@ impl Member {
                 _ => {}
             }
             actions.push(refused(
+                *ticket,
                 request.op(),
                 error(
                     "lost",
@@ -110,7 +111,7 @@ impl Member {
         self.pauses_outside += 1;
         if self.pauses_outside <= PAUSES_OUTSIDE_MAX {
             let next = self.waiting_outside.pop_front();
-            return actions.extend(next.map(|(request, _)| Action::Ask(request)));
+            return actions.extend(next.map(|(request, _)| Action::Ask(Asked::unbidden(request))));
         }
         for (request, error) in std::mem::take(&mut self.waiting_outside) {
             if let Request::EnterAgain { room, .. } = &request {
@@ -127,7 +128,7 @@ impl Member {
         error: ToldError,
         actions: &mut Vec<Action>,
     ) {
-        actions.push(refused(op, error));
-        self.exited(room.to_owned(), actions);
+        actions.push(refused(None, op, error));
+        self.exited(None, room.to_owned(), actions);
     }
 }

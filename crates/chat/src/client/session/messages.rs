@@ -8,7 +8,6 @@ use super::{Answer, Message, Output, Ticket};
 pub(super) struct Messages {
     window: usize,
     posted: VecDeque<Posted>,
-    next_ticket: u64,
     paused: bool,
 }
 
@@ -35,7 +34,6 @@ impl Messages {
         Self {
             window: window.max(1),
             posted: VecDeque::new(),
-            next_ticket: 1,
             paused: false,
         }
     }
@@ -44,15 +42,12 @@ impl Messages {
         self.posted.len()
     }
 
-    pub(super) fn post(&mut self, message: Message) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+    pub(super) fn post(&mut self, ticket: Ticket, message: Message) {
         self.posted.push_back(Posted {
             ticket,
             message,
             state: State::Waiting,
         });
-        ticket
     }
 
     /// Whether those on their way were handled is now in doubt.

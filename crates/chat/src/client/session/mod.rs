@@ -26,7 +26,7 @@ use self::messages::Messages;
 use self::room::{Room, Seen};
 use super::wire::{Event, What};
 
-/// A message, by the order in which it was posted.
+/// What names a command, and the message it says, in what is told of it later. No two commands of a member have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
@@ -116,11 +116,10 @@ impl Session {
         self.messages.unsettled()
     }
 
-    /// Takes a message in; it is sent as soon as that is safe.
-    pub fn post(&mut self, message: Message, outputs: &mut Vec<Output>) -> Ticket {
-        let ticket = self.messages.post(message);
+    /// Takes a message in, which `ticket` names; it is sent as soon as that is safe.
+    pub fn post(&mut self, ticket: Ticket, message: Message, outputs: &mut Vec<Output>) {
+        self.messages.post(ticket, message);
         self.pump(outputs);
-        ticket
     }
 
     /// A connection is there; once every room is entered again and its replay is through, messages follow.

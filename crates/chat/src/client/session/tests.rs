@@ -200,7 +200,8 @@ fn run(steps: &[Step], window: usize, tells: bool, forgets: bool) -> (Person, Mo
                     },
                 };
                 let mut outputs = Vec::new();
-                let ticket = person.session.post(message.clone(), &mut outputs);
+                let ticket = Ticket(number as u64);
+                person.session.post(ticket, message.clone(), &mut outputs);
                 person.posted.push((ticket, message));
                 person.act(outputs, &mut model);
             }
@@ -303,9 +304,10 @@ fn the_same_text_twice_is_two_messages() {
     let (mut person, mut model) = (Person::new(2), Model::default());
     person.reconnect(&mut model, 0);
     person.receive(&mut model);
-    for _ in 0..2 {
+    for number in 1..=2 {
         let mut outputs = Vec::new();
         person.session.post(
+            Ticket(number),
             Message::Say {
                 room: "lobby".to_owned(),
                 text: "oi".to_owned(),
