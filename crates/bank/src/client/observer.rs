@@ -1,12 +1,12 @@
 //! What a client shows and records of its messages: the Lamport clock at each of them, and the trace.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use lamport::trace::facts::{ACCOUNT, BALANCE, ENTRY, fact};
 use lamport::trace::{Event, Kind, Message, Tracer};
-use proto::net::Observer;
+use proto::net::{Observed, Observer};
 use serde::Deserialize;
 
 /// The clock at one send or receive, for people: `[Lamport=1] sent login`.
@@ -36,28 +36,17 @@ impl fmt::Display for ClockLine<'_> {
 pub struct Recorder {
     tracer: Tracer,
     show: Box<dyn Fn(ClockLine<'_>) + Send + Sync>,
-    watched: Mutex<Watched>,
-}
-
-/// What a reply alone does not say.
-#[derive(Default)]
-struct Watched {
-    connection: String,
-    account: Option<String>,
-    /// Requests on their way: replies come in their order.
-    waiting: VecDeque<String>,
+    /// The account of the latest login, which a reply does not name.
+    account: Mutex<Option<String>>,
 }
 
 #[derive(Deserialize, Default)]
 struct SentFields {
-    #[serde(default)]
-    op: String,
     account: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 struct ReceivedFields {
-    event: Option<String>,
     ok: Option<ReplyFields>,
     error: Option<ErrorFields>,
 }
@@ -80,57 +69,36 @@ impl Recorder {
         Self {
             tracer,
             show: Box::new(show),
-            watched: Mutex::default(),
+            account: Mutex::default(),
         }
     }
 
-    fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn account(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Recorder {
-    fn sent(&self, time: u64, message: &str, line: &[u8]) {
-        let sent: SentFields = serde_json::from_slice(line).unwrap_or_default();
-        let event = Event {
-            kind: Kind::Send,
-            label: &sent.op,
-            message: Message::Text(message),
-            facts: &[],
-        };
-        self.tracer.record(time, &event);
+    fn sent(&self, message: Observed<'_>) {
+        self.tracer.sent(message);
         (self.show)(ClockLine {
-            time,
+            time: message.time,
             kind: Kind::Send,
-            what: &sent.op,
+            what: message.what,
         });
-        let mut watched = self.watched();
-        let connection = message
-            .rsplit_once('/')
-            .map_or(message, |(connection, _)| connection);
-        if watched.connection != connection {
-            connection.clone_into(&mut watched.connection);
-            watched.waiting.clear();
+        if message.what == "login" {
+            let sent: SentFields = serde_json::from_slice(message.line).unwrap_or_default();
+            *self.account() = sent.account;
         }
-        if sent.op == "login" {
-            watched.account = sent.account;
-        }
-        watched.waiting.push_back(sent.op);
     }
 
-    fn received(&self, time: u64, message: &str, line: &[u8]) {
-        let received: ReceivedFields = serde_json::from_slice(line).unwrap_or_default();
-        let mut watched = self.watched();
-        let what = match (received.event, &received.error) {
-            (Some(event), _) => event,
-            (None, None) => watched.waiting.pop_front().unwrap_or_default(),
-            (None, Some(error)) => {
-                let op = watched.waiting.pop_front().unwrap_or_default();
-                format!("{op}: {}", error.code)
-            }
+    fn received(&self, message: Observed<'_>) {
+        let received: ReceivedFields = serde_json::from_slice(message.line).unwrap_or_default();
+        let what = match &received.error {
+            Some(error) => Cow::from(format!("{}: {}", message.what, error.code)),
+            None => message.what.into(),
         };
-        let account = watched.account.clone();
-        drop(watched);
+        let account = self.account().clone();
         let mut facts = Vec::new();
         let told = received
             .ok
@@ -143,12 +111,12 @@ impl Observer for Recorder {
         let event = Event {
             kind: Kind::Receive,
             label: &what,
-            message: Message::Text(message),
+            message: Message::Text(message.message),
             facts: &facts,
         };
-        self.tracer.record(time, &event);
+        self.tracer.record(message.time, &event);
         (self.show)(ClockLine {
-            time,
+            time: message.time,
             kind: Kind::Receive,
             what: &what,
         });
@@ -194,6 +162,15 @@ mod tests {
         }
     }
 
+    fn observed<'a>(time: u64, message: &'a str, what: &'a str, line: &'a [u8]) -> Observed<'a> {
+        Observed {
+            time,
+            message,
+            what,
+            line,
+        }
+    }
+
     #[test]
     fn the_clock_is_shown_and_the_facts_are_recorded() {
         let dir = tempfile::tempdir().unwrap();
@@ -203,36 +180,42 @@ mod tests {
         let recorder = Arc::new(Recorder::new(tracer.clone(), move |line| {
             shown.send(line.to_string()).unwrap()
         }));
-        recorder.sent(
+        recorder.sent(observed(
             1,
             "c-1/1",
+            "login",
             br#"{"lamport":1,"id":1,"op":"login","account":"007","pin":"1234"}"#,
-        );
-        recorder.received(
+        ));
+        recorder.received(observed(
             4,
             "bank@3",
+            "login",
             br#"{"lamport":3,"id":1,"ok":{"account":"007","holder":"A"}}"#,
-        );
-        recorder.sent(
+        ));
+        recorder.sent(observed(
             5,
             "c-1/2",
+            "deposit",
             br#"{"lamport":5,"id":2,"op":"deposit","amount":"1.00","key":"k"}"#,
-        );
-        recorder.received(
+        ));
+        recorder.received(observed(
             8,
             "bank@7",
+            "deposit",
             br#"{"lamport":7,"id":2,"ok":{"balance":"11.00","entry":12}}"#,
-        );
-        recorder.sent(
+        ));
+        recorder.sent(observed(
             9,
             "c-1/3",
+            "withdraw",
             br#"{"lamport":9,"id":3,"op":"withdraw","amount":"99.00","key":"l"}"#,
-        );
-        recorder.received(
+        ));
+        recorder.received(observed(
             12,
             "bank@11",
+            "withdraw",
             br#"{"lamport":11,"id":3,"error":{"code":"insufficient_funds","message":"m"}}"#,
-        );
+        ));
         tracer.close().unwrap();
         assert_eq!(
             lines.try_iter().collect::<Vec<_>>(),

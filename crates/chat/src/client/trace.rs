@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use lamport::trace::facts::{Fact, fact};
-use lamport::trace::{Event, Kind, Message, Tracer, facts};
+use lamport::trace::{Event, Message, Tracer, facts};
 use proto::Text;
-use proto::net::Observer;
+use proto::net::{Observed, Observer};
 use serde::Deserialize;
 
 /// Tells a [`Tracer`] of everything on a client's connections.
@@ -20,15 +20,13 @@ pub struct Recorder {
 #[derive(Debug, Default)]
 struct Member {
     name: String,
-    /// The id, operation and `since` of each request without a reply.
-    asked: VecDeque<(u64, String, Option<u64>)>,
+    /// The `since` of each request without a reply: replies come in their order.
+    asked: VecDeque<Option<u64>>,
 }
 
 #[derive(Deserialize)]
 struct Line<'a> {
     id: Option<u64>,
-    #[serde(borrow)]
-    op: Option<Text<'a>>,
     #[serde(borrow)]
     event: Option<Text<'a>>,
     since: Option<u64>,
@@ -64,44 +62,29 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn sent(&self, time: u64, message: &str, line: &[u8]) {
-        let Ok(Line { id, op, since, .. }) = serde_json::from_slice::<Line<'_>>(line) else {
+    fn sent(&self, message: Observed<'_>) {
+        self.tracer.sent(message);
+        let Ok(Line { id, since, .. }) = serde_json::from_slice::<Line<'_>>(message.line) else {
             return;
         };
-        let op = op.map(|op| op.0.into_owned()).unwrap_or_default();
-        self.tracer.record(
-            time,
-            &Event {
-                kind: Kind::Send,
-                label: &op,
-                message: Message::Text(message),
-                facts: &[],
-            },
-        );
         let mut member = self.member.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = id.unwrap_or_default();
-        if id == 1 {
+        if id == Some(1) {
             // A new connection: nothing of the one before will be answered.
             member.asked.clear();
         }
-        member.asked.push_back((id, op, since));
+        member.asked.push_back(since);
     }
 
-    fn received(&self, time: u64, message: &str, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
+    fn received(&self, message: Observed<'_>) {
+        let Ok(line) = serde_json::from_slice::<Line<'_>>(message.line) else {
             return;
         };
         let mut member = self.member.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = |label: &str, facts: &[Fact<'_>]| {
-            self.tracer.record(
-                time,
-                &Event {
-                    kind: Kind::Receive,
-                    label,
-                    message: Message::Text(message),
-                    facts,
-                },
-            );
+        let what = message.what;
+        let record = |facts: &[Fact<'_>]| {
+            let named = Message::Text(message.message);
+            self.tracer
+                .record(message.time, &Event::receive(what, named, facts));
         };
         let Fields {
             room,
@@ -111,30 +94,22 @@ impl Observer for Recorder {
             missed,
             ..
         } = &line.fields;
-        if let Some(event) = &line.event {
+        if line.event.is_some() {
             return match (room, seq, name.as_ref().or(from.as_ref()), missed) {
                 (Some(room), Some(seq), Some(name), _) => {
-                    record(
-                        event,
-                        &[
-                            fact(facts::ROOM, &**room),
-                            fact(facts::SEQ, *seq),
-                            fact(facts::NAME, &**name),
-                        ],
-                    );
+                    record(&[
+                        fact(facts::ROOM, &**room),
+                        fact(facts::SEQ, *seq),
+                        fact(facts::NAME, &**name),
+                    ]);
                 }
                 (Some(room), _, _, Some(missed)) => {
-                    record(event, &[fact(facts::ROOM, &**room), fact(facts::MISSED, *missed)])
+                    record(&[fact(facts::ROOM, &**room), fact(facts::MISSED, *missed)])
                 }
-                _ => record(event, &[]),
+                _ => record(&[]),
             };
         }
-        let Some(index) = member.asked.iter().position(|(id, ..)| Some(*id) == line.id) else {
-            return;
-        };
-        let Some((_, op, since)) = member.asked.remove(index) else {
-            return;
-        };
+        let since = member.asked.pop_front().flatten();
         let Some(Fields {
             room,
             seq,
@@ -143,14 +118,14 @@ impl Observer for Recorder {
             ..
         }) = line.ok
         else {
-            return record(&op, &[]);
+            return record(&[]);
         };
         let before = member.name.clone();
-        if let (Some(name), "join" | "rename") = (&name, &*op) {
+        if let (Some(name), "join" | "rename") = (&name, what) {
             member.name = name.0.clone().into_owned();
         }
         let (own, mut told) = (member.name.clone(), Vec::new());
-        let rooms: std::collections::BTreeMap<String, u64> = match &*op {
+        let rooms: std::collections::BTreeMap<String, u64> = match what {
             "rename" | "leave" => rooms
                 .and_then(|rooms| serde_json::from_str(rooms.get()).ok())
                 .unwrap_or_default(),
@@ -161,13 +136,13 @@ impl Observer for Recorder {
                 .collect(),
         };
         for (room, seq) in &rooms {
-            let name = if op == "rename" { &before } else { &own };
+            let name = if what == "rename" { &before } else { &own };
             told.extend([
                 fact(facts::ROOM, &**room),
                 fact(facts::SEQ, *seq),
                 fact(facts::NAME, &**name),
             ]);
-            match &*op {
+            match what {
                 "join" | "enter" => {
                     told.push(fact(facts::JOINED, 1_u64));
                     told.extend(since.map(|since| fact(facts::SINCE, since)));
@@ -176,6 +151,6 @@ impl Observer for Recorder {
                 _ => told.push(fact(facts::OWN, 1_u64)),
             }
         }
-        record(&op, &told);
+        record(&told);
     }
 }

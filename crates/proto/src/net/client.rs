@@ -17,7 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::{Connection, ConnectionSettings};
 use super::dial::Dialer;
-use super::requests::{Observer, ReceivedEvent, ReceivedReply, Requests};
+use super::observer::Observer;
+use super::requests::{ReceivedEvent, ReceivedReply, Requests};
 use super::shutdown::Shutdown;
 use super::turn::{Closed, Turn};
 use crate::PROTOCOL;
@@ -39,7 +40,7 @@ pub struct ClientSettings {
     /// The bounds of the connection. [`new`](ClientSettings::new) leaves the pings to the server and gives up a connection on
     /// which none comes, nor anything else: a machine that is gone does not close its connections.
     pub connection: ConnectionSettings,
-    /// Who is told of every send and receive, for traces.
+    /// Who is told of every send and receive, such as a [`Tracer`](lamport::trace::Tracer).
     pub observer: Option<Arc<dyn Observer>>,
 }
 

@@ -1,7 +1,7 @@
 //! The requests of one connection that have no reply yet, and to whom each reply belongs.
 //!
 //! The clock moves under the same lock that orders the requests, so that stamps grow with their order on the wire and
-//! the [`Observer`] is told in the order of the clock.
+//! the observer is told in the order of the clock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,22 +13,12 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::observer::{Observed, Observer};
 use super::outbox::Outbox;
 use crate::error::{ToldError, WireError, codes};
 use crate::incoming::{Greeting, Incoming, ReplyError, parse_incoming};
 use crate::limits::{LINE_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX};
 use crate::writer::LineWriter;
-
-/// Is told of every send and receive of a client, in the order of its clock.
-///
-/// Message ids are unique and the same at both ends: a request's is `<connection>/<n>`, with n counting the
-/// connection's requests from 1; what a server sends with stamp t is `<its process>@t`.
-pub trait Observer: Send + Sync {
-    /// `line` was sent at `time` as `message`.
-    fn sent(&self, time: u64, message: &str, line: &[u8]);
-    /// `line` was received at `time` as `message`.
-    fn received(&self, time: u64, message: &str, line: &[u8]);
-}
 
 /// A reply.
 #[derive(Debug)]
@@ -75,6 +65,7 @@ struct Waiting {
 
 struct Waiter {
     id: u64,
+    op: &'static str,
     reply: oneshot::Sender<ReceivedReply>,
     _permit: OwnedSemaphorePermit,
 }
@@ -164,10 +155,16 @@ impl Requests {
         }
         waiting.sent = id;
         if let Some(observer) = &self.observer {
-            observer.sent(time, &format!("{}/{id}", self.connection_id), &line);
+            observer.sent(Observed {
+                time,
+                message: &format!("{}/{id}", self.connection_id),
+                what: op,
+                line: &line,
+            });
         }
         waiting.queue.push_back(Waiter {
             id,
+            op,
             reply,
             _permit: permit,
         });
@@ -193,7 +190,16 @@ impl Requests {
             self.clock.receive(lamport)?
         };
         if let Some(observer) = self.observer.as_ref().filter(|_| lamport > 0) {
-            observer.received(received, &format!("{}@{lamport}", self.server_process), line);
+            let what = match &incoming {
+                Incoming::Event { event, .. } => event,
+                _ => waiting.queue.front().map_or("", |waiter| waiter.op),
+            };
+            observer.received(Observed {
+                time: received,
+                message: &format!("{}@{lamport}", self.server_process),
+                what,
+                line,
+            });
         }
         match incoming {
             Incoming::Event { event, .. } => Ok(Some(ReceivedEvent {
