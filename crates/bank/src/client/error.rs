@@ -78,7 +78,7 @@ impl OperationError {
                     .to_owned(),
             ),
             Self::OutcomeUnknown { key: Some(key), .. } => Some(format!(
-                "repeat the command with --key {key}: it is done once, however often you ask"
+                "repeat it as a command with --key {key}: it is done once, however often you ask"
             )),
             Self::OutcomeUnknown { key: None, .. } => {
                 Some("log in again: the PIN that opens the account tells".to_owned())

@@ -1,44 +1,11 @@
 //! The program `bank-client` as people and scripts use it.
 
-use std::io::{BufRead as _, BufReader, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::thread;
 
 use crate::support::bank::{Opening, RealBank, Subject};
 use crate::support::line::money;
-
-/// Runs `bank-client` against a bank, with lines on stdin.
-fn client(bank: &RealBank, words: &[&str], stdin: &str) -> Output {
-    client_at(&bank.address().get().to_string(), words, stdin)
-}
-
-fn client_at(address: &str, words: &[&str], stdin: &str) -> Output {
-    let mut child = spawn(address, words);
-    // A client that ends early does not read everything.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn spawn(address: &str, words: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_bank-client"))
-        .args(["--server", address])
-        .args(words)
-        .env("TZ", "UTC")
-        .env_remove("BANK_PIN")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use crate::support::program::{Then, client, client_at, err, mute_bank, out, spawn};
 
 #[test]
 fn the_menu_plays_the_sample_session_and_shows_the_seed_s_clock() {
@@ -173,22 +140,7 @@ fn a_bank_that_is_not_there_is_told_from_one_that_is_lost_halfway() {
     assert_eq!(nobody.status.code(), Some(4), "{}", err(&nobody));
     assert!(err(&nobody).contains("hint:"), "{}", err(&nobody));
 
-    // Logs in everybody, and then says nothing more.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let mut writer = stream.try_clone().unwrap();
-                let _ = writer.write_all(b"{\"service\":\"bank\",\"protocol\":1,\"connection\":\"c\"}\n");
-                for line in std::io::BufRead::lines(std::io::BufReader::new(stream)) {
-                    if line.unwrap_or_default().contains("\"login\"") {
-                        let _ = writer.write_all(b"{\"lamport\":3,\"id\":1,\"ok\":{\"account\":\"1\"}}\n");
-                    }
-                }
-            });
-        }
-    });
+    let address = mute_bank(Then::SaysNothing);
     let words = [
         "--account",
         "1",

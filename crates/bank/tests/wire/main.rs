@@ -27,3 +27,4 @@ mod refusals;
 mod sample_session;
 mod stamps;
 mod support;
+mod untold;

@@ -13,7 +13,7 @@ use proto::net::cli::{AddressArgs, TraceArgs, parse_address, parse_duration};
 /// The PIN is asked for without echo, or read from --pin-file, or from the environment variable BANK_PIN.
 ///
 /// Exit codes: 0 done; 1 refused; 2 wrong usage; 3 login refused; 4 bank not reached, nothing done; 5 nobody knows
-/// whether it was done: repeat it with the same --key, it is done once.
+/// whether it was done: repeat it with the same --key, it is done once; 6 done, but what came of it could not be written.
 #[derive(Debug, Parser)]
 #[command(
     name = "bank-client",

@@ -20,6 +20,13 @@ const PAGE_ENTRIES: u64 = 100;
 struct Outcome {
     text: String,
     json: Value,
+    change: Option<Change>,
+}
+
+/// What was changed, for who could not be told.
+enum Change {
+    Money(Key),
+    Pin,
 }
 
 pub(super) async fn run(
@@ -36,13 +43,12 @@ pub(super) async fn run(
     })?;
     let pin = pin(args.pin_file.as_deref(), "BANK_PIN", "PIN: ", console).await?;
     match operate(command, &account.to_string(), pin, session, console).await {
-        Ok(outcome) => {
-            console.show(&if args.json {
-                outcome.json.to_string()
-            } else {
-                outcome.text
-            })?;
-            Ok(())
+        Ok(Outcome { text, json, change }) => {
+            let shown = console.show(&if args.json { json.to_string() } else { text });
+            shown.map_err(|error| match change {
+                Some(change) => Failure::untold(hinted(error, change.hint())),
+                None => error.into(),
+            })
         }
         Err(Stopped::Operation(error)) => {
             if args.json {
@@ -52,6 +58,17 @@ pub(super) async fn run(
             Err(error.into())
         }
         Err(Stopped::Other(error)) => Err(error.into()),
+    }
+}
+
+impl Change {
+    fn hint(&self) -> String {
+        match self {
+            Self::Money(key) => format!(
+                "it was done; repeat the command with --key {key} to see it: it is not done a second time"
+            ),
+            Self::Pin => "it was done: the new PIN opens the account".to_owned(),
+        }
     }
 }
 
@@ -92,31 +109,23 @@ async fn operate(
             Outcome {
                 text: posted.balance.clone(),
                 json: json!({"account": account, "balance": posted.balance, "entry": posted.entry}),
+                change: None,
             }
         }
         Command::Deposit { amount, key } => {
             let key = key_or_new(key.as_ref())?;
             let posted = session.deposit(*amount, &key).await?;
-            Outcome {
-                text: show::done("Deposited.", &posted),
-                json: changed(account, &posted, &key),
-            }
+            changed("Deposited.", account, &posted, key)
         }
         Command::Withdraw { amount, key } => {
             let key = key_or_new(key.as_ref())?;
             let posted = session.withdraw(*amount, &key).await?;
-            Outcome {
-                text: show::done("Withdrawn.", &posted),
-                json: changed(account, &posted, &key),
-            }
+            changed("Withdrawn.", account, &posted, key)
         }
         Command::Transfer { amount, to, key } => {
             let key = key_or_new(key.as_ref())?;
             let posted = session.transfer(*to, *amount, &key).await?;
-            Outcome {
-                text: show::done("Transferred.", &posted),
-                json: changed(account, &posted, &key),
-            }
+            changed("Transferred.", account, &posted, key)
         }
         Command::Statement { before, limit } => {
             let page = pages(session, *before, *limit).await?;
@@ -124,6 +133,7 @@ async fn operate(
             Outcome {
                 text,
                 json: json!({"account": account, "entries": page.entries, "more": page.more}),
+                change: None,
             }
         }
         Command::ChangePin { .. } => {
@@ -132,13 +142,18 @@ async fn operate(
             Outcome {
                 text: "PIN changed.".to_owned(),
                 json: json!({"account": account}),
+                change: Some(Change::Pin),
             }
         }
     })
 }
 
-fn changed(account: &str, posted: &Posted, key: &Key) -> Value {
-    json!({"account": account, "balance": posted.balance, "entry": posted.entry, "key": key.as_str()})
+fn changed(what: &str, account: &str, posted: &Posted, key: Key) -> Outcome {
+    Outcome {
+        text: show::done(what, posted),
+        json: json!({"account": account, "balance": posted.balance, "entry": posted.entry, "key": key.as_str()}),
+        change: Some(Change::Money(key)),
+    }
 }
 
 fn key_or_new(key: Option<&Key>) -> anyhow::Result<Key> {

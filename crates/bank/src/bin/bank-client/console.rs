@@ -66,8 +66,9 @@ impl Console for Terminal {
 
     fn show(&mut self, text: &str) -> anyhow::Result<()> {
         let mut stdout = anstream::stdout().lock();
-        writeln!(stdout, "{text}")?;
-        Ok(stdout.flush()?)
+        writeln!(stdout, "{text}")
+            .and_then(|()| stdout.flush())
+            .context("failed to write to stdout")
     }
 
     fn tell(&mut self, text: &str) -> anyhow::Result<()> {

@@ -32,6 +32,8 @@ mod exit {
     pub(super) const UNREACHABLE: u8 = 4;
     /// Nobody knows whether it was done; the hint tells how to find out.
     pub(super) const UNKNOWN: u8 = 5;
+    /// It was done, but what came of it could not be read or written.
+    pub(super) const UNTOLD: u8 = 6;
 }
 
 fn main() -> ExitCode {
@@ -67,8 +69,14 @@ async fn run_with(args: &Args, console: &mut impl Console) -> Result<(), Failure
     };
     session.leave().await;
     drop(session);
-    tracer.close().map_err(anyhow::Error::from)?;
-    result
+    match (result, tracer.close()) {
+        (result, Ok(_)) => result,
+        (Ok(()), Err(error)) => Err(Failure::untold(error.into())),
+        (Err(failure), Err(error)) => {
+            let _ = exit_code(Err(error.into()));
+            Err(failure)
+        }
+    }
 }
 
 fn session(args: &Args, tracer: &Tracer) -> Session {
@@ -113,6 +121,14 @@ struct Failure {
     error: anyhow::Error,
 }
 
+impl Failure {
+    /// It was done, and this came in the way of telling so.
+    fn untold(error: anyhow::Error) -> Self {
+        let code = exit::UNTOLD;
+        Self { code, error }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self {
@@ -128,7 +144,8 @@ impl From<OperationError> for Failure {
             OperationError::LoginRefused(_) | OperationError::NotLoggedIn => exit::LOGIN_REFUSED,
             OperationError::NothingDone { .. } => exit::UNREACHABLE,
             OperationError::OutcomeUnknown { .. } => exit::UNKNOWN,
-            OperationError::Refused(_) | OperationError::NotUnderstood(_) => exit::REFUSED,
+            OperationError::NotUnderstood(_) => exit::UNTOLD,
+            OperationError::Refused(_) => exit::REFUSED,
         };
         // What the bank says may hold anything; what is printed may not.
         let message = Harmless(&error.to_string()).to_string();

@@ -1,7 +1,7 @@
 //! The ATM: account and PIN, then one operation after the other until the customer leaves.
 
 use anyhow::Context;
-use bank::client::{Key, LoggedIn, OperationError, Session, TypedPin};
+use bank::client::{Key, LoggedIn, OperationError, Posted, Session, TypedPin};
 use bank::{AccountId, Amount};
 use jiff::tz::TimeZone;
 use proto::Harmless;
@@ -68,13 +68,10 @@ pub(super) async fn serve(
             Err(Interrupted::NoMoreInput) => return Ok(()),
             Err(Interrupted::WentBack) => console.tell("Nothing was done.")?,
             Err(Interrupted::Console(error)) => return Err(error.into()),
+            Err(Interrupted::Untold(error)) => return Err(Failure::untold(error)),
             Err(Interrupted::Operation(error)) => {
                 tell_error(console, &error)?;
-                if matches!(
-                    error,
-                    OperationError::LoginRefused(_) | OperationError::NotLoggedIn
-                ) {
-                    // The PIN was changed elsewhere, or the account closed: nothing more can be done here.
+                if is_the_end(&error, console.is_interactive()) {
                     return Err(error.into());
                 }
             }
@@ -87,6 +84,8 @@ enum Interrupted {
     NoMoreInput,
     WentBack,
     Console(anyhow::Error),
+    /// It was done, but cannot be shown.
+    Untold(anyhow::Error),
     Operation(OperationError),
 }
 
@@ -147,14 +146,14 @@ async fn balance(session: &mut Session, console: &mut impl Console) -> Result<()
 
 async fn withdrawal(session: &mut Session, console: &mut impl Console) -> Result<(), Interrupted> {
     let amount = ask_amount(console).await?;
-    let posted = session.withdraw(amount, &new_key()?).await?;
-    Ok(console.show(&show::done("Please take your money.", &posted))?)
+    let posted = change(console, async |key| session.withdraw(amount, key).await).await?;
+    tell_done(console, "Please take your money.", &posted)
 }
 
 async fn deposit(session: &mut Session, console: &mut impl Console) -> Result<(), Interrupted> {
     let amount = ask_amount(console).await?;
-    let posted = session.deposit(amount, &new_key()?).await?;
-    Ok(console.show(&show::done("Deposited.", &posted))?)
+    let posted = change(console, async |key| session.deposit(amount, key).await).await?;
+    tell_done(console, "Deposited.", &posted)
 }
 
 async fn transfer(session: &mut Session, console: &mut impl Console) -> Result<(), Interrupted> {
@@ -163,8 +162,35 @@ async fn transfer(session: &mut Session, console: &mut impl Console) -> Result<(
     })
     .await?;
     let amount = ask_amount(console).await?;
-    let posted = session.transfer(to, amount, &new_key()?).await?;
-    Ok(console.show(&show::done("Transferred.", &posted))?)
+    let posted = change(console, async |key| session.transfer(to, amount, key).await).await?;
+    tell_done(console, "Transferred.", &posted)
+}
+
+/// Makes a change. While nobody knows whether it was done, a person may ask again: chosen anew in the menu it would be
+/// another change.
+async fn change(
+    console: &mut impl Console,
+    mut send: impl AsyncFnMut(&Key) -> Result<Posted, OperationError>,
+) -> Result<Posted, Interrupted> {
+    let key = Key::random().context("failed to name the operation")?;
+    loop {
+        match send(&key).await {
+            Err(error @ OperationError::OutcomeUnknown { .. }) if console.is_interactive() => {
+                console.tell(&format!("{error}. To ask again does not do it twice."))?;
+                let answer = console.ask("Ask again? Enter: yes, n: no. ").await?;
+                if answer.is_none_or(|answer| answer.trim().starts_with(['n', 'N'])) {
+                    return Err(error.into());
+                }
+            }
+            answered => return Ok(answered?),
+        }
+    }
+}
+
+fn tell_done(console: &mut impl Console, what: &str, posted: &Posted) -> Result<(), Interrupted> {
+    console
+        .show(&show::done(what, posted))
+        .map_err(|error| Interrupted::Untold(hinted(error, "it was done; the statement has it")))
 }
 
 async fn statement(session: &mut Session, console: &mut impl Console) -> Result<(), Interrupted> {
@@ -197,14 +223,81 @@ async fn ask_until<T>(
     }
 }
 
-fn new_key() -> Result<Key, Interrupted> {
-    Ok(Key::random().context("failed to name the operation")?)
+/// Whether there is no use in choosing anything else.
+fn is_the_end(error: &OperationError, interactive: bool) -> bool {
+    match error {
+        // The PIN was changed elsewhere, or the account closed.
+        OperationError::LoginRefused(_) | OperationError::NotLoggedIn => true,
+        // The next line was written by who took this one for done.
+        OperationError::OutcomeUnknown { .. } => !interactive,
+        _ => false,
+    }
 }
 
 fn tell_error(console: &mut impl Console, error: &OperationError) -> anyhow::Result<()> {
-    console.tell(&format!("Not done: {}", Harmless(&error.to_string())))?;
+    let verdict = match error {
+        OperationError::OutcomeUnknown { .. } => "",
+        OperationError::NotUnderstood(_) => "Done, but the answer is not understood: ",
+        _ => "Not done: ",
+    };
+    console.tell(&format!("{verdict}{}", Harmless(&error.to_string())))?;
     match error.hint() {
         Some(hint) => console.tell(&format!("hint: {}", Harmless(&hint))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A person who answers each question with the next of these lines.
+    struct Typist(Vec<&'static str>);
+
+    impl Console for Typist {
+        async fn ask(&mut self, _: &str) -> anyhow::Result<Option<String>> {
+            Ok(self.0.pop().map(str::to_owned))
+        }
+
+        async fn ask_hidden(&mut self, prompt: &str) -> anyhow::Result<Option<String>> {
+            self.ask(prompt).await
+        }
+
+        fn show(&mut self, _: &str) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        fn tell(&mut self, _: &str) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        fn is_interactive(&self) -> bool {
+            true
+        }
+    }
+
+    /// How often a bank that never answers is asked, and under how many keys.
+    async fn asked(answers: &[&'static str]) -> (usize, usize) {
+        let mut keys = Vec::new();
+        let mut typist = Typist(answers.iter().rev().copied().collect());
+        let done = change(&mut typist, async |key| {
+            keys.push(key.to_string());
+            let (key, last) = (Some(key.clone()), None);
+            Err(OperationError::OutcomeUnknown { key, last })
+        });
+        assert!(matches!(
+            done.await,
+            Err(Interrupted::Operation(OperationError::OutcomeUnknown { .. }))
+        ));
+        let times = keys.len();
+        keys.dedup();
+        (times, keys.len())
+    }
+
+    #[tokio::test]
+    async fn a_person_may_ask_again_for_what_nobody_knows_and_it_is_the_same_change() {
+        assert_eq!(asked(&["n"]).await, (1, 1));
+        assert_eq!(asked(&["", "y", "No"]).await, (3, 1));
+        assert_eq!(asked(&[""]).await, (2, 1), "the end of the input is no");
     }
 }

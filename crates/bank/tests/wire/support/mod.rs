@@ -5,6 +5,7 @@ pub(crate) mod history;
 pub(crate) mod line;
 pub(crate) mod linear;
 pub(crate) mod load;
+pub(crate) mod program;
 pub(crate) mod random;
 pub(crate) mod toy;
 
