@@ -5,10 +5,13 @@
 //! understood for `rg`, `nome` and `saldo`. A balance is a JSON number or a text with at most two digits after the
 //! point, read exactly as it is written.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{NewAccount, SetupError};
@@ -16,9 +19,11 @@ use crate::amount::Amount;
 use crate::limits::HOLDER_BYTES_MAX;
 use crate::pin::Pin;
 
-/// An account as a document has it.
+/// An account as a document has it: an object, not a list of its fields.
+pub(super) struct Document<'a>(Fields<'a>);
+
 #[derive(Deserialize)]
-pub(super) struct Document<'a> {
+struct Fields<'a> {
     #[serde(alias = "account")]
     rg: String,
     #[serde(alias = "holder")]
@@ -28,6 +33,24 @@ pub(super) struct Document<'a> {
     pin: Option<String>,
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Document<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with \"rg\", \"nome\" and \"saldo\"")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+                Fields::deserialize(MapAccessDeserializer::new(object))
+            }
+        }
+        deserializer.deserialize_map(Object).map(Self)
+    }
+}
+
 impl Document<'_> {
     /// The account that the document describes, with `pin` where it has none itself.
     ///
@@ -35,27 +58,28 @@ impl Document<'_> {
     ///
     /// A text saying what is wrong with it.
     pub(super) fn into_account(self, pin: Option<&Pin>) -> Result<NewAccount, String> {
-        if self.nome.is_empty() || self.nome.len() > HOLDER_BYTES_MAX {
+        let Self(fields) = self;
+        if fields.nome.is_empty() || fields.nome.len() > HOLDER_BYTES_MAX {
             return Err(format!("a holder's name has 1 to {HOLDER_BYTES_MAX} bytes"));
         }
-        let pin = match (self.pin, pin) {
+        let pin = match (fields.pin, pin) {
             (Some(pin), _) => pin.parse().map_err(|error: crate::PinError| error.to_string())?,
             (None, Some(pin)) => pin.clone(),
             (None, None) => return Err("the account has no \"pin\"".to_owned()),
         };
-        let saldo = self.saldo.get().trim_matches('"');
+        let saldo = fields.saldo.get().trim_matches('"');
         let balance = match Amount::from_typed(saldo) {
             Ok(amount) => Some(amount),
             Err(crate::AmountError::Zero) => None,
             Err(error) => return Err(format!("the balance {saldo}: {error}")),
         };
-        let account = self
+        let account = fields
             .rg
             .parse()
-            .map_err(|error: crate::AccountIdError| format!("{:?}: {error}", self.rg))?;
+            .map_err(|error: crate::AccountIdError| format!("{:?}: {error}", fields.rg))?;
         Ok(NewAccount {
             account,
-            holder: self.nome,
+            holder: fields.nome,
             balance,
             pin,
         })
@@ -64,13 +88,13 @@ impl Document<'_> {
 
 /// The accounts of a file of first accounts.
 pub(super) fn read_accounts(path: &Path) -> Result<Vec<NewAccount>, SetupError> {
-    let text = fs::read_to_string(path).map_err(SetupError::file("read", path))?;
+    let text = fs::read(path).map_err(SetupError::file("read", path))?;
     let wrong = |what| SetupError::Document {
         path: path.to_owned(),
         what,
     };
     let documents: Vec<Document<'_>> =
-        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
     if documents.is_empty() {
         return Err(wrong("there is no account in it".to_owned()));
     }
@@ -126,5 +150,25 @@ mod tests {
             assert!(document(&format!(r#"{{"rg":{rg:?},"nome":"Ana","saldo":1}}"#)).is_err());
         }
         assert!(document(r#"{"rg":"1","nome":"","saldo":1}"#).is_err());
+    }
+    #[test]
+    fn what_is_no_document_is_told_in_its_own_words() {
+        let check = |text: &str, told: &str| {
+            let error = document(text).unwrap_err();
+            assert!(error.contains(told), "{text}: {error}");
+        };
+        check(
+            r#"["1","Ana",1,"1234"]"#,
+            "invalid type: sequence, expected an object with \"rg\"",
+        );
+        check("[]", "invalid type: sequence, expected an object with \"rg\"");
+        check(
+            r#"{"rg":"1","nome":"Ana"}"#,
+            "missing field `saldo` at line 1 column 23",
+        );
+        check(
+            r#"{"rg":"1","account":"1","nome":"Ana","saldo":1}"#,
+            "duplicate field `rg`",
+        );
     }
 }

@@ -97,6 +97,7 @@ const DOCUMENT_HINT: &str = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\
 fn hint_for(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::NotEmpty { .. } => "withdraw or transfer the money first",
+        Refusal::Overflow => "all accounts together hold 92233720368547758.07 at most",
         _ => "check the RG; closed accounts stay closed",
     }
 }
@@ -124,6 +125,8 @@ pub(crate) fn open(
             FirstAccounts::These(accounts) => accounts.clone(),
         };
         vault.open_accounts(&accounts, cost)?;
+    } else if let FirstAccounts::File(path) = first {
+        tracing::info!(file = %path.display(), "the bank has accounts; the file of first ones is not read");
     }
     Ok(vault.into_parts())
 }

@@ -123,8 +123,8 @@ impl Vault {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let text = fs::read_to_string(&path).map_err(SetupError::file("read", &path))?;
-            let document = serde_json::from_str::<Document>(&text).map_err(|error| error.to_string());
+            let text = fs::read(&path).map_err(SetupError::file("read", &path))?;
+            let document = serde_json::from_slice::<Document>(&text).map_err(|error| error.to_string());
             let new = document.and_then(|document| document.into_account(Some(pin)));
             let new = new.map_err(|what| SetupError::Document {
                 path: path.clone(),

@@ -143,7 +143,7 @@ pub enum StoreError {
     #[error("there is no bank in {}; hint: name the directory of a bank with --data", .0.display())]
     NoBank(PathBuf),
     /// The system refused something.
-    #[error("failed to {what} {file}: {reason}; hint: {}", hint_for(what))]
+    #[error("failed to {what} {file}: {reason}; hint: {}", hint_for(what, reason))]
     Io {
         /// What was tried: a verb.
         what: &'static str,
@@ -211,10 +211,12 @@ fn damaged_hint(file: &str) -> &'static str {
 }
 
 /// What a person can do when the system refused this to us.
-fn hint_for(what: &str) -> &'static str {
+fn hint_for(what: &str, reason: &io::Error) -> &'static str {
     match what {
-        "open" => "name the directory of a bank with --data, or mend its permissions",
         "use" => "name a directory that this user may write to with --data",
+        _ if what == "open" || reason.kind() == io::ErrorKind::PermissionDenied => {
+            "name the directory of a bank with --data, or mend its permissions"
+        }
         _ => FAILED_HINT,
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod complaints;
+mod documents;
 mod lost_stamps;
 #[path = "../../../../tests/common/mistakes.rs"]
 mod mistakes;

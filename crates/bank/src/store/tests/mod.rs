@@ -72,3 +72,13 @@ fn a_journal_on_a_real_disk_goes_on_over_restarts_and_threads_make_its_snapshots
     });
     assert_eq!((count, ledger.unwrap().last_entry()), (400, 400));
 }
+
+#[test]
+fn a_missing_permission_is_no_full_disk() {
+    let check = |reason: io::ErrorKind, hint: &str| {
+        let error = StoreError::io("create", "stamps")(reason.into());
+        assert!(error.to_string().ends_with(hint), "{error}");
+    };
+    check(io::ErrorKind::PermissionDenied, "mend its permissions");
+    check(io::ErrorKind::StorageFull, FAILED_HINT);
+}
