@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
 use serde_json::json;
 use tempfile::TempDir;
 use thirtyfour::common::capabilities::desiredcapabilities::CapabilitiesHelper as _;
@@ -82,6 +82,7 @@ impl Browser {
             .prefix("antes-browser-")
             .tempdir()
             .expect("a folder for what browsers write");
+        adopt_orphans();
         let (driver, port) = (0..STARTS_MAX)
             .find_map(|_| serve(&chromedriver, folder.path()))
             .expect("chromedriver says its port");
@@ -186,9 +187,18 @@ impl Drop for Browser {
         let _ = self.driver.wait();
         let until = Instant::now() + END_MAX;
         while test_kill_process_group(group).is_ok() && Instant::now() < until {
+            // What a killed chromedriver leaves behind is ours to wait for; until somebody does, it counts as there.
+            while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Makes this process the parent of whatever a killed chromedriver has started: the parent of all orphans may take seconds to notice
+/// that one of them is dead.
+fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("a process may adopt");
 }
 
 /// Says that a test is skipped, even where the test's own output is not shown.
