@@ -259,6 +259,39 @@ fn documented_codes(document: &str) -> BTreeSet<String> {
     codes
 }
 
+/// Tests that have a full size and that nobody runs at it would look as if they had been.
+#[test]
+fn every_test_that_has_a_full_size_is_run_at_it() {
+    let script = read(".ci/run");
+    let (_, at_full_size) = script
+        .split_once("export ANTES_SLOW=1")
+        .expect(".ci/run asks for the full sizes");
+    let mut checked = 0;
+    for package in ["chat", "bank", "multicast"] {
+        assert!(at_full_size.contains(&format!(" -p {package} ")), "{package}");
+        let folder = root().join("crates").join(package);
+        for file in rust_files(&format!("crates/{package}")) {
+            if !code_of(&file).contains("\"ANTES_SLOW\"") {
+                continue;
+            }
+            let inside = file.strip_prefix(&folder).unwrap();
+            let is_run = match inside.strip_prefix("tests") {
+                Ok(test) => {
+                    let target = Path::new(test.iter().next().unwrap()).with_extension("");
+                    at_full_size.contains(&format!(" --test {}", target.display()))
+                }
+                Err(_) => at_full_size.contains(" --lib"),
+            };
+            assert!(is_run, ".ci/run does not run {} at its full size", file.display());
+            checked += 1;
+        }
+    }
+    assert!(
+        checked > 0,
+        "tests have full sizes; this test no longer sees them"
+    );
+}
+
 #[test]
 fn one_rust_version_is_stated_everywhere() {
     let stated = |file: &str, key: &str| {
