@@ -11,7 +11,7 @@ use crate::support::history::{Attempt, Books, Fate};
 use crate::support::load::{Serials, connect_all, work};
 use crate::support::random::Random;
 use crate::support::toy::{Plant, Toy};
-use crate::support::{alone, cycles};
+use crate::support::{beside_others, cycles};
 
 const ACCOUNTS: usize = 8;
 /// Enough that no random walk of a test empties an account.
@@ -130,7 +130,7 @@ fn load_and_end(
 }
 
 fn check_real(test: &str, ending: Ending, quick: usize, thorough: usize) {
-    let _alone = alone();
+    let _beside_others = beside_others();
     let opening = Opening::new(ACCOUNTS, CENTS);
     let cycles = cycles(quick, thorough);
     let mut bank = RealBank::start(&opening);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::alone;
 use crate::support::bank::{Address, Opening, RealBank, Subject};
+use crate::support::beside_others;
 use crate::support::history::{Attempt, Books, Fate};
 use crate::support::line::{Answer, Wire};
 use crate::support::load::{Serials, connect_all};
@@ -148,7 +148,7 @@ fn send_chunk(
 
 #[test]
 fn ten_thousand_keys_sent_one_to_five_times_are_done_once() {
-    let _alone = alone();
+    let _beside_others = beside_others();
     let opening = Opening::new(ACCOUNTS, CENTS);
     let mut bank = RealBank::start(&opening);
     match run(&mut bank, &opening, 10_000, Random::of_test("ten_thousand_keys")) {

@@ -9,7 +9,7 @@ pub(crate) mod program;
 pub(crate) mod random;
 pub(crate) mod toy;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Whether the long sizes are asked for.
 pub(crate) fn slow() -> bool {
@@ -24,8 +24,14 @@ pub(crate) fn cycles(quick: usize, thorough: usize) -> usize {
     asked.unwrap_or(if slow() { thorough } else { quick })
 }
 
-/// Heavy tests run one at a time: they load the machine, and each would be the other's disturbance.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static HEAVY: Mutex<()> = Mutex::new(());
-    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Heavy tests that need the machine for themselves: they count what a process holds, or compare how long something takes.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Heavy tests that may run beside each other, not beside those that are [`alone`]: they judge what was said and mostly wait.
+pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
