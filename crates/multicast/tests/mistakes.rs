@@ -84,6 +84,7 @@ fn a_member_says_what_is_wrong_and_what_helps() {
         "is this member running already? --group FILE gives other addresses, each HOST:PORT",
     );
     group(at, ["127.0.0.1:0", "127.0.0.1:1"]);
+    std::fs::create_dir_all(at.join("folder/journal")).unwrap();
     for (words, what, hint) in [
         (
             format!("--memory --http {taken}"),
@@ -94,6 +95,11 @@ fn a_member_says_what_is_wrong_and_what_helps() {
             "--data file".to_owned(),
             "failed to use the data directory file: ",
             "name one that this user may write to with --data, or keep nothing with --memory",
+        ),
+        (
+            "--data folder --durable".to_owned(),
+            "failed to use the journal folder/journal: ",
+            "see to it that there is room on the disk and that this user may write there, then start the member again",
         ),
     ] {
         let words = format!("--id P1 --group group --log error {words}");

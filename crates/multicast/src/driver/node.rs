@@ -194,7 +194,7 @@ impl Node {
                 self.stored.send_modify(|stored| stored.ticket = ticket);
             }
             Err(error) => {
-                tracing::error!("{error}; nothing is sent or delivered any more");
+                tracing::error!("nothing is sent or delivered any more: {error}");
                 self.fail(Failure::Journal(error));
             }
         }

@@ -8,7 +8,7 @@ use crate::durable::journal::JournalError;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The journal cannot be written.
-    #[error("the journal failed: {0}; hint: see to the disk, then start the member again")]
+    #[error("the journal failed: {0}")]
     Journal(JournalError),
     /// What the group knows of this member shows that this process is not its latest life.
     #[error("{}; hint: {}", .0.message, .0.hint.as_deref().unwrap_or("none"))]

@@ -39,7 +39,9 @@ struct Head {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The system refuses.
-    #[error("failed to use the journal {path}: {error}")]
+    #[error(
+        "failed to use the journal {path}: {error}; hint: see to it that there is room on the disk and that this user may write there, then start the member again"
+    )]
     Io {
         /// The file.
         path: PathBuf,
