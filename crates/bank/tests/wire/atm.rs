@@ -111,6 +111,13 @@ fn scripts_get_json_and_exit_codes() {
         out(&poor)
     );
     assert!(err(&poor).contains("hint:"), "{}", err(&poor));
+    let elsewhere = run(&["statement", "--before", "2"]);
+    assert_eq!(elsewhere.status.code(), Some(1));
+    assert!(
+        err(&elsewhere).contains("hint: name an entry that a statement"),
+        "{}",
+        err(&elsewhere)
+    );
     assert_eq!(run(&["withdraw", "1,00"]).status.code(), Some(2), "no amount");
     assert_eq!(
         client(&bank, &["balance"], "").status.code(),

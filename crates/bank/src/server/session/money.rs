@@ -146,9 +146,10 @@ impl Session {
             .await?;
         Ok(match read {
             Ok((lines, more)) => Body::Statement { lines, more },
-            Err(error @ StatementError::NotYours(_)) => {
-                Body::Refused(WireError::new(codes::INVALID_FIELD, error.to_string()))
-            }
+            Err(error @ StatementError::NotYours(_)) => Body::Refused(
+                WireError::new(codes::INVALID_FIELD, error.to_string())
+                    .with_hint("name an entry that a statement of this account shows"),
+            ),
             Err(error) => {
                 tracing::error!(%error, "failed to read a statement");
                 Body::Refused(unavailable())
