@@ -138,6 +138,7 @@ pub mod net;
 mod unreadable;
 mod writer;
 
+pub use bytes::Bytes;
 pub use envelope::{OpenRequest, Refusal, parse, parse_object};
 pub use error::{Code, ToldError, WireError, codes};
 pub use fields::{IdField, StampField, Text};
