@@ -92,27 +92,44 @@ impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        let (whole, fraction) = text.split_once('.').ok_or(AmountError::Malformed)?;
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole)
-            || !digits(fraction)
-            || fraction.len() != 2
-            || whole.len() > 1 && whole.starts_with('0')
-        {
-            return Err(AmountError::Malformed);
-        }
-        if whole.len() > WHOLE_DIGITS_MAX {
-            return Err(AmountError::TooLarge);
-        }
-        let number = |part: &str| {
-            part.bytes()
-                .fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'))
-        };
-        let minor = number(whole)
-            .checked_mul(100)
-            .and_then(|units| units.checked_add(number(fraction)));
-        Self::from_minor(minor.ok_or(AmountError::TooLarge)?).ok_or(AmountError::Zero)
+        Self::from_minor(minor_units(text)?).ok_or(AmountError::Zero)
     }
+}
+
+/// Reads the text of an amount, with a minus before it if it is below zero.
+impl FromStr for Balance {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        match text.strip_prefix('-') {
+            None => minor_units(text).map(Self),
+            Some(owed) => match minor_units(owed)? {
+                0 => Err(AmountError::Malformed),
+                minor => Ok(Self(-minor)),
+            },
+        }
+    }
+}
+
+/// What a text of digits, a point and two digits says.
+fn minor_units(text: &str) -> Result<i64, AmountError> {
+    let (whole, fraction) = text.split_once('.').ok_or(AmountError::Malformed)?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() != 2 || whole.len() > 1 && whole.starts_with('0')
+    {
+        return Err(AmountError::Malformed);
+    }
+    if whole.len() > WHOLE_DIGITS_MAX {
+        return Err(AmountError::TooLarge);
+    }
+    let number = |part: &str| {
+        part.bytes()
+            .fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'))
+    };
+    number(whole)
+        .checked_mul(100)
+        .and_then(|units| units.checked_add(number(fraction)))
+        .ok_or(AmountError::TooLarge)
 }
 
 impl fmt::Display for Amount {
@@ -137,6 +154,24 @@ mod tests {
 
     fn check(text: &str, expected: Result<i64, AmountError>) {
         assert_eq!(text.parse::<Amount>().map(Amount::minor), expected, "{text:?}");
+    }
+
+    #[test]
+    fn a_balance_is_read_as_it_is_written_and_no_zero_is_below_zero() {
+        for (text, expected) in [
+            ("10.00", Ok(1000)),
+            ("0.00", Ok(0)),
+            ("-3.10", Ok(-310)),
+            ("-0.00", Err(AmountError::Malformed)),
+            ("--1.00", Err(AmountError::Malformed)),
+            ("-", Err(AmountError::Malformed)),
+            ("1", Err(AmountError::Malformed)),
+            ("-92233720368547758.08", Err(AmountError::TooLarge)),
+        ] {
+            let read = text.parse::<Balance>();
+            assert_eq!(read.map(Balance::minor), expected, "{text:?}");
+            assert!(read.is_err() || read.is_ok_and(|balance| balance.to_string() == text));
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use lamport::trace::{Event, Kind, Message, Tracer};
 use proto::net::{Observed, Observer};
 use serde::Deserialize;
 
+use crate::amount::Balance;
+
 /// The clock at one send or receive, for people: `[Lamport=1] sent login`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockLine<'a> {
@@ -100,10 +102,12 @@ impl Observer for Recorder {
         };
         let account = self.account().clone();
         let mut facts = Vec::new();
-        let told = received
-            .ok
-            .as_ref()
-            .and_then(|reply| Some((minor_units(reply.balance.as_deref()?)?, reply.entry)));
+        let told = received.ok.as_ref().and_then(|reply| {
+            Some((
+                reply.balance.as_deref()?.parse::<Balance>().ok()?.minor(),
+                reply.entry,
+            ))
+        });
         if let (Some(account), Some((balance, entry))) = (&account, told) {
             facts.extend([fact(ACCOUNT, account.as_str()), fact(BALANCE, balance)]);
             facts.extend(entry.map(|entry| fact(ENTRY, entry)));
@@ -131,15 +135,6 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// A balance of the wire in minor units.
-fn minor_units(balance: &str) -> Option<i64> {
-    let (whole, fraction) = balance.split_once('.')?;
-    if fraction.len() != 2 {
-        return None;
-    }
-    format!("{whole}{fraction}").parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, mpsc};
@@ -148,19 +143,6 @@ mod tests {
     use lamport::trace::{Reader, Record, Service, Value};
 
     use super::*;
-
-    #[test]
-    fn balances_in_minor_units() {
-        for (text, expected) in [
-            ("10.00", Some(1000)),
-            ("0.05", Some(5)),
-            ("-3.10", Some(-310)),
-            ("1", None),
-            ("x.yz", None),
-        ] {
-            assert_eq!(minor_units(text), expected, "{text}");
-        }
-    }
 
     fn observed<'a>(time: u64, message: &'a str, what: &'a str, line: &'a [u8]) -> Observed<'a> {
         Observed {

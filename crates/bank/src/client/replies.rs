@@ -15,7 +15,7 @@ pub struct LoggedIn {
 /// What an account holds, and the journal entry that made it so. The answer to a balance and to every change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Posted {
-    /// What the account holds after `entry`, a decimal text with two digits.
+    /// What the account holds after `entry`: the text of a [`Balance`](crate::Balance), which it parses as.
     pub balance: String,
     /// The number of the change's journal entry; for a balance, of the latest entry that touched the account.
     #[serde(default)]
@@ -41,10 +41,10 @@ pub struct StatementEntry {
     pub stamp: u64,
     /// `opened`, `deposit`, `withdrawal`, `sent`, `received`, `pin_changed` or `closed`.
     pub kind: String,
-    /// How much moved, if anything did.
+    /// How much moved, if anything did: the text of an [`Amount`](crate::Amount).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
-    /// What the account held after it.
+    /// What the account held after it: the text of a [`Balance`](crate::Balance).
     pub balance: String,
     /// The other account of a transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
