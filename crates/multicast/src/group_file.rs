@@ -28,9 +28,7 @@ const EXAMPLE: &str = r#"it looks like {"P1": "localhost:5001", "P2": "localhost
 #[derive(Debug, thiserror::Error)]
 pub enum MembersError {
     /// The file cannot be read.
-    #[error(
-        "failed to read the group file {path}: {error}; hint: name one with --group FILE, or leave it out for P1 to P3"
-    )]
+    #[error("failed to read the group file {path}: {error}; hint: name one that this user may read")]
     Read {
         /// Which file.
         path: PathBuf,

@@ -37,7 +37,7 @@ fn a_member_says_what_is_wrong_and_what_helps() {
         (
             "--id P9",
             "P9 is not a member of the group",
-            "--id names one of the members in the --group file",
+            "--id names one of the members in the group file",
         ),
         (
             "--id P1 --group none",
@@ -89,12 +89,12 @@ fn a_member_says_what_is_wrong_and_what_helps() {
         (
             format!("--memory --http {taken}"),
             &*in_use,
-            "is it running already? Otherwise choose another address with --http, port 0 takes a free one",
+            "is it running already? Otherwise choose another address, port 0 takes a free one",
         ),
         (
             "--data file".to_owned(),
             "failed to use the data directory file: ",
-            "name one that this user may write to with --data, or keep nothing with --memory",
+            "name one that this user may write to, or keep nothing",
         ),
         (
             "--data folder --durable".to_owned(),
@@ -134,7 +134,7 @@ fn a_member_says_what_is_wrong_and_what_helps() {
     ] {
         check_usage(MEMBER, at, words, what);
     }
-    let traces = "give the files that the services wrote with --trace";
+    let traces = "give the traces that the services wrote";
     check_failure(MEMBER, at, "analyse none", "cannot open none: ", traces);
     check_failure(
         MEMBER,

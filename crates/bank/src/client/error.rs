@@ -67,18 +67,15 @@ impl OperationError {
             Self::NothingDone {
                 connect: Some(error), ..
             } if matches!(**error, ConnectError::WrongServer { .. }) => {
-                Some("name the bank's address with --server".to_owned())
+                Some("name a bank's address".to_owned())
             }
             Self::NothingDone {
                 told: Some(told),
                 connect: None,
             } => told.hint.clone(),
-            Self::NothingDone { .. } => Some(
-                "is the bank running? start one with `cargo run -p bank`, or name its address with --server"
-                    .to_owned(),
-            ),
+            Self::NothingDone { .. } => Some("is the bank running, and is this its address?".to_owned()),
             Self::OutcomeUnknown { key: Some(key), .. } => Some(format!(
-                "repeat it as a command with --key {key}: it is done once, however often you ask"
+                "repeat it with the key {key}: it is done once, however often you ask"
             )),
             Self::OutcomeUnknown { key: None, .. } => {
                 Some("log in again: the PIN that opens the account tells".to_owned())
@@ -96,7 +93,7 @@ fn hint_for(code: &str) -> Option<&'static str> {
         "same_account" => "name another account to be paid",
         "invalid_pin" => "choose one of digits only, such as 4711",
         "unknown_account" => "check the number of the account to be paid",
-        "key_reused" => "this key belongs to another operation; leave --key away for a new one",
+        "key_reused" => "this key belongs to another operation; take a new one",
         _ => return None,
     })
 }

@@ -111,7 +111,7 @@ pub enum StartError {
     /// Everybody knows these PINs.
     #[error(
         "the example accounts with the PIN 1234 must not be reachable from other machines, as they would be at {address}; \
-         hint: give accounts of your own with --accounts and a new --data, or change these PINs first"
+         hint: begin a new data directory with accounts of your own, or change these PINs first"
     )]
     ExamplesExposed {
         /// Where it was to be reached.
@@ -119,7 +119,7 @@ pub enum StartError {
     },
     /// Such hashes are guessed in no time.
     #[error(
-        "PINs of the least cost are for tests on this machine, not for {address}; hint: leave --pin-cost away"
+        "PINs of the least cost are for tests on this machine, not for {address}; hint: leave the PIN cost as it is"
     )]
     CheapPinsExposed {
         /// Where it was to be reached.
@@ -285,9 +285,7 @@ impl Server {
 }
 
 async fn listen(address: &str) -> Result<Listener, ListenError> {
-    Listener::bind(address)
-        .await
-        .map_err(ListenError::of_server(address))
+    Listener::bind(address).await.map_err(ListenError::at(address))
 }
 
 /// The first of these addresses that other machines may come by.

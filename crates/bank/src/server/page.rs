@@ -24,7 +24,7 @@ impl Server {
         let (listener, door) = listen(address).await?.with_door();
         let page = Page::bind(at.clone(), page::ASSETS, door)
             .await
-            .map_err(ListenError::of_page(&at.listen))?;
+            .map_err(ListenError::at(&at.listen))?;
         let local = page.local_address().ok();
         let beyond = first_beyond([listener.local_address().ok().flatten(), local])
             .or_else(|| at.url.as_ref().map(ToString::to_string));

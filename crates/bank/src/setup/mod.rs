@@ -64,11 +64,11 @@ pub enum SetupError {
     #[error("there is no document *.json in {}; hint: name a directory that bank export wrote", .0.display())]
     NoDocuments(PathBuf),
     /// A directory that is to be filled for measurements holds a bank.
-    #[error("there is a bank in {} already; hint: name an empty directory with --data", .0.display())]
+    #[error("there is a bank in {} already; hint: name an empty data directory", .0.display())]
     Filled(PathBuf),
     /// The example accounts must not be made where others can reach them.
     #[error(
-        "the example accounts with the PIN 1234 are only for this machine; hint: give accounts of your own with --accounts FILE"
+        "the example accounts with the PIN 1234 are only for this machine; hint: give accounts of your own"
     )]
     ExamplesExposed,
     /// The ledger refused.
@@ -91,7 +91,7 @@ impl SetupError {
     }
 }
 
-const DOCUMENT_HINT: &str = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts";
+const DOCUMENT_HINT: &str = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, for the first accounts in a list";
 
 /// What a person can do about an account that the ledger refused.
 fn hint_for(refusal: Refusal) -> &'static str {
@@ -117,7 +117,7 @@ pub(crate) fn open(
             FirstAccounts::Examples if exposed => return Err(SetupError::ExamplesExposed),
             FirstAccounts::Examples => {
                 tracing::warn!(
-                    "made ten example accounts with the PIN 1234; hint: --accounts FILE makes your own"
+                    "made ten example accounts with the PIN 1234; hint: an empty bank can be given accounts of your own"
                 );
                 examples::examples()
             }

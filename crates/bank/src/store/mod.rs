@@ -140,7 +140,7 @@ pub enum StoreError {
     #[error(transparent)]
     InUse(#[from] InUse),
     /// There is nothing where a bank's data should be.
-    #[error("there is no bank in {}; hint: name the directory of a bank with --data", .0.display())]
+    #[error("there is no bank in {}; hint: name the data directory of a bank", .0.display())]
     NoBank(PathBuf),
     /// The system refused something.
     #[error("failed to {what} {file}: {reason}; hint: {}", hint_for(what, reason))]
@@ -213,9 +213,9 @@ fn damaged_hint(file: &str) -> &'static str {
 /// What a person can do when the system refused this to us.
 fn hint_for(what: &str, reason: &io::Error) -> &'static str {
     match what {
-        "use" => "name a directory that this user may write to with --data",
+        "use" => "name a data directory that this user may write to",
         _ if what == "open" || reason.kind() == io::ErrorKind::PermissionDenied => {
-            "name the directory of a bank with --data, or mend its permissions"
+            "name the data directory of a bank, or mend its permissions"
         }
         _ => FAILED_HINT,
     }

@@ -20,28 +20,28 @@ fn the_bank_says_what_is_wrong_and_what_helps() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap();
     let in_use = format!("failed to listen on {taken}: Address already in use");
-    let document = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts";
+    let document = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, for the first accounts in a list";
     let path = "name another path, or mend its permissions";
     for (words, what, hint) in [
         (
             format!("--listen {taken}"),
             &*in_use,
-            "is it running already? Otherwise choose another address with --listen, port 0 takes a free one",
+            "is it running already? Otherwise choose another address, port 0 takes a free one",
         ),
         (
             format!("--listen 127.0.0.1:0 --http {taken}"),
             &in_use,
-            "is it running already? Otherwise choose another address with --http, port 0 takes a free one",
+            "is it running already? Otherwise choose another address, port 0 takes a free one",
         ),
         (
             "--listen 0.0.0.0:0 --data new".to_owned(),
             "the example accounts with the PIN 1234 are only for this machine",
-            "give accounts of your own with --accounts FILE",
+            "give accounts of your own",
         ),
         (
             "--listen 0.0.0.0:0 --pin-cost least".to_owned(),
             "PINs of the least cost are for tests on this machine",
-            "leave --pin-cost away",
+            "leave the PIN cost as it is",
         ),
         (
             "--listen 127.0.0.1:0 --accounts none --data new".to_owned(),
@@ -72,7 +72,7 @@ fn the_bank_says_what_is_wrong_and_what_helps() {
         (
             "generate --data bank".to_owned(),
             "there is a bank in bank already",
-            "name an empty directory with --data",
+            "name an empty data directory",
         ),
     ] {
         check_failure(BANK, at, &words, what, hint);

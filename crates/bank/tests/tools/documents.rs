@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::mistakes::check_failure;
 use crate::{BANK, done};
 
-const HINT: &str = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, in a list for --accounts";
+const HINT: &str = "write {\"rg\":\"1111111111\",\"nome\":\"Antonio\",\"saldo\":10.00,\"pin\":\"1234\"}, for the first accounts in a list";
 
 #[test]
 fn what_cannot_be_imported_is_told_with_what_helps() {

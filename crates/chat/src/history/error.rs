@@ -12,7 +12,7 @@ pub enum OpenError {
     InUse(#[from] InUse),
     /// It cannot be created, read or written.
     #[error(
-        "failed to use the data directory {}: {source}; hint: give a directory this user may write to with --data, or --memory to store nothing", dir.display()
+        "failed to use the data directory {}: {source}; hint: give a data directory this user may write to, or store nothing", dir.display()
     )]
     Unusable {
         /// The directory.
@@ -21,13 +21,13 @@ pub enum OpenError {
         source: io::Error,
     },
     /// There is no room on the disk.
-    #[error("no space left for the data directory {}; hint: free some space, or give a directory on another disk with --data", dir.display())]
+    #[error("no space left for the data directory {}; hint: free some space, or give a data directory on another disk", dir.display())]
     DiskFull {
         /// The directory.
         dir: PathBuf,
     },
     /// The file belongs to another program.
-    #[error("{} is not a chat history; hint: give another directory with --data", file.display())]
+    #[error("{} is not a chat history; hint: give another data directory", file.display())]
     Foreign {
         /// The file.
         file: PathBuf,

@@ -187,7 +187,7 @@ impl State {
             Some(failure) => failure.given_up += given_up,
             None => tracing::warn!(
                 given_up,
-                "the disk is too slow for the history; hint: lower --history-max, or use a faster disk"
+                "the disk is too slow for the history; hint: keep fewer events of a room, or use a faster disk"
             ),
         }
     }

@@ -118,9 +118,7 @@ impl Server {
     ///
     /// When the data cannot be opened, or the address not be listened on.
     pub async fn bind(address: &str, settings: Settings) -> Result<Self, StartError> {
-        let listener = Listener::bind(address)
-            .await
-            .map_err(ListenError::of_server(address))?;
+        let listener = Listener::bind(address).await.map_err(ListenError::at(address))?;
         Self::start(listener, settings)
     }
 

@@ -22,7 +22,7 @@ impl Server {
         let (listener, door) = self.listener.with_door();
         let page = Page::bind(address, page::ASSETS, door)
             .await
-            .map_err(ListenError::of_page(&listen))?;
+            .map_err(ListenError::at(&listen))?;
         if let Ok(address) = page.local_address() {
             tracing::info!(page = %format!("http://{address}/"), "serving a page");
         }

@@ -37,7 +37,7 @@ struct Input<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
     /// A file cannot be opened.
-    #[error("cannot open {name}: {error}; hint: give the files that the services wrote with --trace")]
+    #[error("cannot open {name}: {error}; hint: give the traces that the services wrote")]
     Open {
         /// The file's name.
         name: String,

@@ -30,7 +30,7 @@ pub enum ReadProblem {
     #[error("cut off in the middle; hint: its process was killed while writing, remove this last line")]
     CutOff,
     /// The line is neither a record nor a short line: it is no JSON, or JSON of another form.
-    #[error("no record of a trace: {0}; hint: give the files that the services wrote with --trace")]
+    #[error("no record of a trace: {0}; hint: give the traces that the services wrote")]
     Json(#[from] serde_json::Error),
     /// A key that an event must have is missing.
     #[error("an event needs {0:?}")]

@@ -111,16 +111,15 @@ pub(crate) fn proves(given: &str, right: &str) -> bool {
 pub(crate) fn compare(theirs: &Hello, ours: &Hello) -> Result<(), WireError> {
     if theirs.id == ours.id {
         let message = format!("this is {} itself", ours.id);
-        return Err(
-            WireError::new(DUPLICATE_PEER, message).with_hint("every process of a group needs its own --id")
-        );
+        return Err(WireError::new(DUPLICATE_PEER, message)
+            .with_hint("every process of a group needs its own identity"));
     }
     if theirs.group != ours.group {
         return Err(WireError::new(
             GROUP_DIFFERS,
             format!("{} has another list of members", theirs.id),
         )
-        .with_hint("start all members with the same --group file"));
+        .with_hint("start all members with the same group file"));
     }
     if theirs.order != ours.order {
         let message = format!(
@@ -130,9 +129,7 @@ pub(crate) fn compare(theirs: &Hello, ours: &Hello) -> Result<(), WireError> {
             ours.id,
             ours.order
         );
-        return Err(
-            WireError::new(ORDER_DIFFERS, message).with_hint("start all members with the same --order")
-        );
+        return Err(WireError::new(ORDER_DIFFERS, message).with_hint("start all members with the same order"));
     }
     Ok(())
 }

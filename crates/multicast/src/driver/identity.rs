@@ -19,7 +19,7 @@ use proto::net::{Claim, ClaimError, InUse};
 pub enum DataError {
     /// The system refuses.
     #[error(
-        "failed to use the data directory {path}: {error}; hint: name one that this user may write to with --data, or keep nothing with --memory"
+        "failed to use the data directory {path}: {error}; hint: name one that this user may write to, or keep nothing"
     )]
     Io {
         /// The directory.

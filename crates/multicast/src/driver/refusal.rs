@@ -38,12 +38,12 @@ pub(crate) fn told(refusal: &Refusal, members: &Members) -> WireError {
         ),
         Refusal::StampOrder { .. } => (
             STAMP_ORDER,
-            "its origin sends one sequence from two processes: every process needs its own --id and --data",
+            "its origin sends one sequence from two processes: every process needs its own identity and data directory",
         ),
-        Refusal::Stranger { .. } => (NOT_A_MEMBER, "start all members with the same --group file"),
+        Refusal::Stranger { .. } => (NOT_A_MEMBER, "start all members with the same group file"),
         Refusal::Forged => (
             FORGED_ORIGIN,
-            "another process runs under this identity: every process needs its own --id; with --secret-file strangers stay out",
+            "another process runs under this identity: every process needs its own identity; with a secret strangers stay out",
         ),
         Refusal::Outdated => (
             OUTDATED,

@@ -129,11 +129,11 @@ impl GroupSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     /// The identity is none of the group's.
-    #[error("{0} is not a member of the group; hint: --id names one of the members in the --group file")]
+    #[error("{0} is not a member of the group; hint: take the identity of one of its members")]
     NotAMember(ProcessId),
     /// The address cannot be listened on.
     #[error(
-        "failed to listen on {address}: {error}; hint: is this member running already? --group FILE gives other addresses, each HOST:PORT"
+        "failed to listen on {address}: {error}; hint: is this member running already? Otherwise give the group other addresses, each HOST:PORT"
     )]
     Listen {
         /// Which address.
@@ -143,18 +143,18 @@ pub enum JoinError {
     },
     /// Without a secret only this machine is trusted.
     #[error(
-        "{0} can be reached from other machines, and the group has no secret; hint: start all members with the same --secret-file, or listen on localhost"
+        "{0} can be reached from other machines, and the group has no secret; hint: start all members with the same secret, or listen on localhost"
     )]
     SecretNeeded(SocketAddr),
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
     /// A durable member has nowhere to keep its journal.
-    #[error("a durable member needs a data directory; hint: name one with --data, without --memory")]
+    #[error("a durable member needs a data directory; hint: name one")]
     NowhereToKeep,
     /// There is a journal, and the member is not to keep it up.
     #[error(
-        "{0} is the journal of a durable member; hint: start it with --durable, or remove the journal: then the member begins where the others last knew it"
+        "{0} is the journal of a durable member; hint: start it as a durable member, or remove the journal: then the member begins where the others last knew it"
     )]
     HasJournal(PathBuf),
     /// The journal cannot be used.

@@ -1,5 +1,6 @@
 //! One run of a peer: join, send what is typed or scripted, print what happens, leave.
 
+mod explain;
 mod lines;
 mod output;
 mod script;
@@ -35,7 +36,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ));
     };
     let members = match &args.group {
-        Some(file) => Members::read(file)?,
+        Some(file) => Members::read(file).map_err(explain::members)?,
         None => Members::builtin(),
     };
     let secret = args.secret_file.as_deref().map(read_secret).transpose()?;
@@ -54,7 +55,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .limits(args.server.limits())
         .shutdown(shutdown.clone())
         .tell_sends(true);
-    let mut group = Group::join(settings).await?;
+    let mut group = Group::join(settings).await.map_err(explain::join)?;
     let clients = Clients::install(&group);
     let page = match args.page.address() {
         Some(address) => Some(open_page(address, &group, shutdown.clone()).await?),
@@ -116,7 +117,7 @@ async fn open_page(
     let listen = address.listen.clone();
     let page = GroupPage::bind(address, group)
         .await
-        .map_err(ListenError::of_page(&listen))?;
+        .map_err(ListenError::at(&listen))?;
     tracing::info!(page = %format!("http://{}/", page.local_address()?), "serving a page");
     Ok(tokio::spawn(async move {
         if let Err(error) = page.serve(shutdown).await {

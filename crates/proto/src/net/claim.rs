@@ -83,7 +83,7 @@ impl fmt::Display for InUse {
             Some(process) => write!(f, "the data directory {directory} is in use by process {process}"),
             None => write!(f, "the data directory {directory} is in use by another process"),
         }?;
-        f.write_str("; hint: end that process, or name another directory with --data")
+        f.write_str("; hint: end that process, or name another data directory")
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(
             refused(&directory),
             format!(
-                "the data directory {} is in use by process {}; hint: end that process, or name another directory with --data",
+                "the data directory {} is in use by process {}; hint: end that process, or name another data directory",
                 directory.display(),
                 std::process::id()
             )

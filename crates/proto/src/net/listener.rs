@@ -9,43 +9,28 @@ use tokio::sync::mpsc;
 use super::stream::{PeerAddress, Stream};
 use crate::limits::{MEMORY_BACKLOG_MAX, MEMORY_PIPE_BYTES};
 
-/// Why a server does not listen.
+/// Why a server, or its page, does not listen.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to listen on {address}: {source}; hint: {}", help(.source, .flag))]
+#[error("failed to listen on {address}: {source}; hint: {}", help(.source))]
 pub struct ListenError {
     address: String,
-    /// The flag that names the address.
-    flag: &'static str,
     source: io::Error,
 }
 
 impl ListenError {
-    /// What the system said of the address of a server, which `--listen` names.
-    pub fn of_server(address: &str) -> impl FnOnce(io::Error) -> Self {
-        Self::at(address, "--listen")
-    }
-
-    /// What the system said of the address of a page, which `--http` names.
-    pub fn of_page(address: &str) -> impl FnOnce(io::Error) -> Self {
-        Self::at(address, "--http")
-    }
-
-    fn at(address: &str, flag: &'static str) -> impl FnOnce(io::Error) -> Self {
+    /// What the system said of this address.
+    pub fn at(address: &str) -> impl FnOnce(io::Error) -> Self {
         let address = address.to_owned();
-        move |source| Self {
-            address,
-            flag,
-            source,
-        }
+        move |source| Self { address, source }
     }
 }
 
-fn help(error: &io::Error, flag: &str) -> String {
+fn help(error: &io::Error) -> String {
     let ask = match error.kind() {
         io::ErrorKind::AddrInUse => "is it running already? Otherwise ",
         _ => "",
     };
-    format!("{ask}choose another address with {flag}, port 0 takes a free one")
+    format!("{ask}choose another address, port 0 takes a free one")
 }
 
 /// Accepts byte streams.

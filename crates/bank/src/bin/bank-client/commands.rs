@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Command};
 use super::console::Console;
-use super::{Failure, show};
+use super::{Failure, hints, show};
 
 /// Entries asked for at once; the server may give fewer.
 const PAGE_ENTRIES: u64 = 100;
@@ -52,7 +52,8 @@ pub(super) async fn run(
         }
         Err(Stopped::Operation(error)) => {
             if args.json {
-                let told = json!({"code": error.code(), "message": error.to_string(), "hint": error.hint()});
+                let told =
+                    json!({"code": error.code(), "message": error.to_string(), "hint": hints::hint(&error)});
                 console.show(&json!({ "error": told }).to_string())?;
             }
             Err(error.into())

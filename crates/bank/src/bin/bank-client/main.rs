@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod console;
+mod hints;
 mod menu;
 mod show;
 
@@ -149,7 +150,7 @@ impl From<OperationError> for Failure {
         };
         // What the bank says may hold anything; what is printed may not.
         let message = Harmless(&error.to_string()).to_string();
-        let hint = error.hint().map(|hint| Harmless(&hint).to_string());
+        let hint = hints::hint(&error).map(|hint| Harmless(&hint).to_string());
         let error = match hint {
             Some(hint) => hinted(anyhow::Error::msg(message), hint),
             None => anyhow::Error::msg(message),

@@ -9,7 +9,7 @@ use proto::net::cli::hinted;
 
 use super::args::Args;
 use super::console::Console;
-use super::{Failure, commands, exit, show};
+use super::{Failure, commands, exit, hints, show};
 
 /// Entries of a statement on the screen.
 const STATEMENT_ENTRIES: u64 = 20;
@@ -241,7 +241,7 @@ fn tell_error(console: &mut impl Console, error: &OperationError) -> anyhow::Res
         _ => "Not done: ",
     };
     console.tell(&format!("{verdict}{}", Harmless(&error.to_string())))?;
-    match error.hint() {
+    match hints::hint(error) {
         Some(hint) => console.tell(&format!("hint: {}", Harmless(&hint))),
         None => Ok(()),
     }

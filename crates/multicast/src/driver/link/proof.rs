@@ -56,7 +56,7 @@ impl Links {
                 handshake::NOT_A_MEMBER,
                 format!("{:?} is not a member of this group", theirs.id),
             )
-            .with_hint("start all members with the same --group file")
+            .with_hint("start all members with the same group file")
         })
     }
 
@@ -79,7 +79,7 @@ impl Links {
                 handshake::NOT_A_MEMBER,
                 format!("{found} answers where {wanted} should"),
             )
-            .with_hint("check the addresses in the --group file"));
+            .with_hint("check the addresses in the group file"));
         }
         let right = handshake::proof(self.secret.as_deref(), Side::Acceptor, &ours, &theirs);
         if !handshake::proves(&theirs.proof, &right) {
@@ -98,7 +98,7 @@ fn secret_needed() -> WireError {
         handshake::SECRET_NEEDED,
         "members on other machines need a group secret",
     )
-    .with_hint("start all members with the same --secret-file")
+    .with_hint("start all members with the same secret")
 }
 
 fn wrong_secret(id: &str) -> WireError {
@@ -106,5 +106,5 @@ fn wrong_secret(id: &str) -> WireError {
         handshake::WRONG_SECRET,
         format!("{id} does not prove to know the group's secret"),
     )
-    .with_hint("start all members with the same --secret-file")
+    .with_hint("start all members with the same secret")
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Messages are stamped by their sender and keep their stamp when they are relayed; the rest is upkeep and carries no stamp.
-//! A [message](message) or a [promise](plain) as this peer writes it is read without a general JSON parser; one written otherwise goes
+//! A [message] or a [promise](plain) as this peer writes it is read without a general JSON parser; one written otherwise goes
 //! through serde.
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ impl AnyLine<'_> {
                 NOT_A_MEMBER,
                 format!("the origin {from:?} is not a member of this group"),
             )
-            .with_hint("start all members with the same --group file")
+            .with_hint("start all members with the same group file")
         })?;
         let incarnation = self.incarnation.ok_or_else(|| missing("incarnation"))?;
         let sequence = self.sequence.ok_or_else(|| missing("sequence"))?;

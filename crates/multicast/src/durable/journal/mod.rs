@@ -50,7 +50,7 @@ pub enum JournalError {
     },
     /// It is of another member, another list of members, or another order.
     #[error(
-        "the journal {path} is that of {found}, and this is {wanted}; hint: start with the --id, --group and --order it was made with, or remove the directory to begin anew"
+        "the journal {path} is that of {found}, and this is {wanted}; hint: start with the identity, group and order it was made with, or remove the directory to begin anew"
     )]
     Another {
         /// The file.

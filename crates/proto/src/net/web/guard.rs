@@ -79,7 +79,7 @@ fn check_source(names: &Names, headers: &HeaderMap) -> Result<&'static str, &'st
     if !is_own_host(names.listens_on, host) {
         return Err(
             "the host is not this server's; hint: open the page by the address it listens on, or name the URL of the \
-             proxy in front of it with --http-url",
+             proxy in front of it",
         );
     }
     match origin {
