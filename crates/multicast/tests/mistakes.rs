@@ -37,7 +37,7 @@ fn a_member_says_what_is_wrong_and_what_helps() {
         (
             "--id P9",
             "P9 is not a member of the group",
-            "--id names one of the members in the group file",
+            "--id names one of the members in the --group file",
         ),
         (
             "--id P1 --group none",
@@ -94,7 +94,7 @@ fn a_member_says_what_is_wrong_and_what_helps() {
         (
             "--data file".to_owned(),
             "failed to use the data directory file: ",
-            "name one that this user may write to, or keep nothing",
+            "name one that this user may write to with --data, or keep nothing with --memory",
         ),
         (
             "--data folder --durable".to_owned(),

@@ -16,13 +16,13 @@ pub(super) fn members(error: MembersError) -> anyhow::Error {
 /// What to do about a join.
 pub(super) fn join(error: JoinError) -> anyhow::Error {
     let hint = match &error {
-        JoinError::NotAMember(_) => "--id names one of the members in the group file",
+        JoinError::NotAMember(_) => "--id names one of the members in the --group file",
         JoinError::Listen { .. } => {
             "is this member running already? --group FILE gives other addresses, each HOST:PORT"
         }
         JoinError::SecretNeeded(_) => "start all members with the same --secret-file, or listen on localhost",
         JoinError::Data(DataError::Io { .. }) => {
-            "name one that this user may write to, or keep nothing"
+            "name one that this user may write to with --data, or keep nothing with --memory"
         }
         JoinError::NowhereToKeep => "name one with --data, without --memory",
         JoinError::HasJournal(_) => {

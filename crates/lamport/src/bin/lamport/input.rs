@@ -19,7 +19,7 @@ pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<(Merge<'static>, Progres
     for path in files {
         let file = File::open(path).map_err(|error| {
             anyhow!(
-                "cannot open {}: {error}; hint: give the traces that the services wrote",
+                "cannot open {}: {error}; hint: give the files that the services wrote with --trace",
                 path.display()
             )
         })?;
