@@ -2,7 +2,13 @@
 //! it was not done.
 
 use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use bank::client::{Key, OperationError, Session, TypedPin};
+use proto::net::{ClientSettings, Dialer};
 
 use crate::support::bank::{Opening, RealBank, Subject as _};
 use crate::support::program::{Then, client, client_at, err, mute_bank, out};
@@ -101,5 +107,43 @@ fn a_menu_that_is_piped_ends_where_an_outcome_is_unknown() {
     assert!(
         !said.contains("Not done") && !out(&lost).contains("Goodbye"),
         "{said}"
+    );
+}
+
+/// Takes one connection, logs it in, and is gone when it is asked for more.
+fn bank_that_goes() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        for said in [
+            "{\"service\":\"bank\",\"protocol\":1,\"connection\":\"c\"}\n",
+            "{\"lamport\":3,\"id\":1,\"ok\":{\"account\":\"1\"}}\n",
+        ] {
+            stream.write_all(said.as_bytes()).unwrap();
+            lines.next();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_change_that_was_sent_once_is_not_called_undone_when_it_cannot_be_sent_again() {
+    let mut session = Session::new(Dialer::Tcp(bank_that_goes()), ClientSettings::new("bank"));
+    session.set_patience(Some(Duration::from_millis(300)));
+    session.login("1", TypedPin::new("1234")).await.unwrap();
+    let (key, other) = (Key::random().unwrap(), Key::random().unwrap());
+    for _ in 0..3 {
+        let asked = session.deposit("1.00".parse().unwrap(), &key).await;
+        assert!(
+            matches!(asked, Err(OperationError::OutcomeUnknown { .. })),
+            "{asked:?}"
+        );
+    }
+    let never_sent = session.deposit("1.00".parse().unwrap(), &other).await;
+    assert!(
+        matches!(never_sent, Err(OperationError::NothingDone { .. })),
+        "{never_sent:?}"
     );
 }

@@ -137,6 +137,14 @@ impl Pursuit {
         }
     }
 
+    /// The same pursuit, of which a copy was on its way in an earlier one.
+    pub(super) fn with_lost_copy(self) -> Self {
+        Self {
+            lost_copy: true,
+            ..self
+        }
+    }
+
     /// What to do first, or next as far as the state tells.
     pub(super) fn next(&mut self) -> Step {
         if !self.connected {

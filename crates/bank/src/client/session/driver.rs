@@ -40,12 +40,21 @@ impl Session {
             .as_ref()
             .is_some_and(|connection| connection.logged_in);
         let mut pursuit = Pursuit::new(request.goal, self.connection.is_some(), logged_in);
+        let again = request.key.is_some() && request.key == self.unknown.as_ref();
+        if again {
+            pursuit = pursuit.with_lost_copy();
+        }
         let deadline = self.patience.map(|patience| Instant::now() + patience);
         let mut backoff = Backoff::new(PAUSES);
         let mut last = Last::default();
         let mut step = pursuit.next();
         loop {
             if let Step::Finish(end) = step {
+                if end == End::Unknown {
+                    self.unknown = request.key.cloned();
+                } else if again {
+                    self.unknown = None;
+                }
                 return last.into_end(end, request);
             }
             let happened = match deadline {

@@ -65,6 +65,8 @@ pub struct Session {
     settings: ClientSettings,
     connection: Option<Connection>,
     login: Option<(String, TypedPin)>,
+    /// The latest change whose outcome nobody knew: a copy of it may have been carried out.
+    unknown: Option<Key>,
     patience: Option<Duration>,
     on_notice: Box<dyn FnMut(&Notice) + Send>,
 }
@@ -78,6 +80,7 @@ impl Session {
             settings,
             connection: None,
             login: None,
+            unknown: None,
             patience: None,
             on_notice: Box::new(|_| {}),
         }
