@@ -253,7 +253,7 @@ impl Chat {
     }
 }
 
-/// Joins, and starts the task that holds the connection. It ends when the member [leaves](Command::Leave), or when nobody
+/// Joins, and starts the task that holds the connection, and makes it again for as long as that takes. It ends when the member [leaves](Command::Leave), or when nobody
 /// receives its notices any more: a member that nothing is shown to is no member.
 ///
 /// # Errors

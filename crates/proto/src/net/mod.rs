@@ -7,6 +7,42 @@
 //! pushes bytes into its [`Outbox`], from any task.
 //!
 //! A client is a [`Client`] made by a [`Dialer`]; [`Backoff`] spaces the attempts to come back.
+//!
+//! # Traces
+//!
+//! A client's [`Observer`] may be a [`Tracer`](lamport::trace::Tracer), which records all it sends and receives. A server
+//! records where its clock moves, and names a request by its connection and its number there, which only stamped requests count:
+//!
+//! ```
+//! use lamport::ClockError;
+//! use lamport::trace::{Event, Message, Tracer};
+//! use proto::net::ServerClock;
+//!
+//! struct Recorded {
+//!     clock: ServerClock,
+//!     tracer: Tracer,
+//! }
+//!
+//! impl Recorded {
+//!     /// `number` counts the stamped requests of the [connection](proto::net::Connection::id), from 1.
+//!     fn receive(&self, op: &str, connection: &str, number: u64, stamp: u64) -> Result<u64, ClockError> {
+//!         let named = Message::Request { connection, number };
+//!         self.tracer.stamped(|| self.clock.receive(stamp), &Event::receive(op, named, &[]))
+//!     }
+//!
+//!     /// A reply or an event: the stamp is its name too.
+//!     fn send(&self, what: &str) -> Result<u64, ClockError> {
+//!         self.tracer.stamped(|| self.clock.tick(), &Event::send(what, &[]))
+//!     }
+//! }
+//!
+//! let server = Recorded { clock: ServerClock::starting_at(0), tracer: Tracer::off() };
+//! assert_eq!(server.receive("add", "19a-1", 1, 4)?, 5);
+//! assert_eq!(server.send("add")?, 6);
+//! # Ok::<(), ClockError>(())
+//! ```
+//!
+//! [`lamport::check`] proves the run right from the traces of both ends.
 
 mod admission;
 mod backoff;
