@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use browser::{Browser, Service};
 use serde_json::json;
@@ -26,11 +26,22 @@ fn get(bank: &Service, path: &str) -> String {
 #[test]
 fn example_accounts_are_not_shown_to_other_machines() {
     let data = tempfile::tempdir().unwrap();
-    let refused = Command::new(env!("CARGO_BIN_EXE_bank"))
+    let mut refused = Command::new(env!("CARGO_BIN_EXE_bank"))
         .args(["--listen", "127.0.0.1:0", "--http", "0.0.0.0:0", "--data"])
         .arg(data.path())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // One that serves all the same would not end by itself.
+    let mut address = String::new();
+    let mut stdout = BufReader::new(refused.stdout.take().unwrap());
+    stdout.read_line(&mut address).unwrap();
+    if !address.is_empty() {
+        refused.kill().unwrap();
+        panic!("it serves at {address}");
+    }
+    let refused = refused.wait_with_output().unwrap();
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
