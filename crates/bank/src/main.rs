@@ -1,6 +1,7 @@
 //! The bank server and its tools: `cargo run -p bank`.
 
 mod args;
+mod explain;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ async fn main() -> ExitCode {
         Some(_) => tokio::task::spawn_blocking(|| manage(args))
             .await
             .map_err(Into::into)
-            .and_then(|done| done),
+            .and_then(|done| done)
+            .map_err(explain::command),
     };
     exit_code(result)
 }
@@ -39,10 +41,13 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         tracer,
         ..args.settings()
     };
-    let server = match args.page.address() {
-        Some(page) => Server::bind_with_page(&args.listen, page, settings).await?,
-        None => Server::bind(&args.listen, settings).await?,
+    let page = args.page.address();
+    let page_listen = page.as_ref().map(|page| page.listen.clone());
+    let started = match page {
+        Some(page) => Server::bind_with_page(&args.listen, page, settings).await,
+        None => Server::bind(&args.listen, settings).await,
     };
+    let server = started.map_err(|error| explain::start(error, page_listen.as_deref()))?;
     let address = server
         .local_address()
         .context("the server listens on no address")?;

@@ -1,5 +1,7 @@
 //! The chat server: `cargo run -p chat`.
 
+mod explain;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,12 +72,17 @@ async fn run(args: Args) -> anyhow::Result<()> {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
     let (listen, page) = (args.listen.clone(), args.page.address());
-    let server = Server::bind(&listen, settings(args)?).await?;
+    let server = Server::bind(&listen, settings(args)?)
+        .await
+        .map_err(|error| explain::start(error, "--listen"))?;
     let address = server
         .local_address()
         .context("the server listens on no address")?;
     let server = match page {
-        Some(page) => server.with_page(page).await?,
+        Some(page) => server
+            .with_page(page)
+            .await
+            .map_err(|error| explain::start(error, "--http"))?,
         None => server,
     };
     // Before anybody is told that the server is there: who knows it may end it.

@@ -22,17 +22,17 @@ fn the_server_says_what_is_wrong_and_what_helps() {
         (
             format!("--memory --listen {taken}"),
             &*in_use,
-            "is it running already? Otherwise choose another address, port 0 takes a free one",
+            "is it running already? Otherwise choose another address with --listen, port 0 takes a free one",
         ),
         (
             format!("--memory --listen 127.0.0.1:0 --http {taken}"),
             &in_use,
-            "is it running already? Otherwise choose another address, port 0 takes a free one",
+            "is it running already? Otherwise choose another address with --http, port 0 takes a free one",
         ),
         (
             "--listen 127.0.0.1:0 --data file".to_owned(),
             "failed to use the data directory file: ",
-            "give a data directory this user may write to, or store nothing",
+            "give a directory this user may write to with --data, or --memory to store nothing",
         ),
         (
             "--memory --listen 127.0.0.1:0 --trace nowhere/trace".to_owned(),

@@ -89,7 +89,7 @@ fn a_member_says_what_is_wrong_and_what_helps() {
         (
             format!("--memory --http {taken}"),
             &*in_use,
-            "is it running already? Otherwise choose another address, port 0 takes a free one",
+            "is it running already? Otherwise choose another address with --http, port 0 takes a free one",
         ),
         (
             "--data file".to_owned(),

@@ -37,7 +37,7 @@ fn accounts_go_from_one_bank_to_another_and_the_sum_stays_zero() {
 fn what_is_not_there_is_told_and_not_made() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let hint = "name the data directory of a bank";
+    let hint = "name the directory of a bank with --data";
     for command in ["audit", "export out", "close 1"] {
         let words = format!("{command} --data nowhere");
         check_failure(BANK, at, &words, "there is no bank in nowhere", hint);
@@ -51,7 +51,7 @@ fn what_is_not_there_is_told_and_not_made() {
     }
     assert_eq!(std::fs::read_dir(at.join("other")).unwrap().count(), 1);
     std::fs::write(at.join("file"), "").unwrap();
-    let hint = "name a data directory that this user may write to";
+    let hint = "name a directory that this user may write to with --data";
     for command in ["open 1 --holder A --pin 4711", "--listen 127.0.0.1:0"] {
         let words = format!("{command} --data file");
         check_failure(BANK, at, &words, "failed to use the data directory file: ", hint);
@@ -69,7 +69,7 @@ fn a_directory_in_use_is_told_with_the_process_that_has_it() {
         "the data directory bank is in use by process {}",
         std::process::id()
     );
-    let hint = "end that process, or name another data directory";
+    let hint = "end that process, or name another directory with --data";
     for command in ["audit", "export out", "close 1", "--listen 127.0.0.1:0"] {
         check_failure(BANK, at, &format!("{command} --data bank"), &what, hint);
     }

@@ -26,22 +26,22 @@ fn the_bank_says_what_is_wrong_and_what_helps() {
         (
             format!("--listen {taken}"),
             &*in_use,
-            "is it running already? Otherwise choose another address, port 0 takes a free one",
+            "is it running already? Otherwise choose another address with --listen, port 0 takes a free one",
         ),
         (
             format!("--listen 127.0.0.1:0 --http {taken}"),
             &in_use,
-            "is it running already? Otherwise choose another address, port 0 takes a free one",
+            "is it running already? Otherwise choose another address with --http, port 0 takes a free one",
         ),
         (
             "--listen 0.0.0.0:0 --data new".to_owned(),
             "the example accounts with the PIN 1234 are only for this machine",
-            "give accounts of your own",
+            "give accounts of your own with --accounts FILE",
         ),
         (
             "--listen 0.0.0.0:0 --pin-cost least".to_owned(),
             "PINs of the least cost are for tests on this machine",
-            "leave the PIN cost as it is",
+            "leave --pin-cost away",
         ),
         (
             "--listen 127.0.0.1:0 --accounts none --data new".to_owned(),
@@ -72,7 +72,7 @@ fn the_bank_says_what_is_wrong_and_what_helps() {
         (
             "generate --data bank".to_owned(),
             "there is a bank in bank already",
-            "name an empty data directory",
+            "name an empty directory with --data",
         ),
     ] {
         check_failure(BANK, at, &words, what, hint);

@@ -51,7 +51,7 @@ fn damaged_stamps_are_recovered_and_not_restored_from_a_copy() {
 #[test]
 fn there_is_nothing_to_recover_where_there_is_no_bank() {
     let directory = tempfile::tempdir().unwrap();
-    let hint = "name the data directory of a bank";
+    let hint = "name the directory of a bank with --data";
     check_failure(
         BANK,
         directory.path(),

@@ -15,7 +15,7 @@ use lamport::trace::Service;
 use multicast::clients::Clients;
 use multicast::page::GroupPage;
 use multicast::{Group, GroupSettings, Handle, Members};
-use proto::net::cli::{announce, hinted, misused};
+use proto::net::cli::{announce, hinted, misused, not_listening};
 use proto::net::web::PageAddress;
 use proto::net::{ListenError, Shutdown};
 use tokio::sync::mpsc;
@@ -117,7 +117,7 @@ async fn open_page(
     let listen = address.listen.clone();
     let page = GroupPage::bind(address, group)
         .await
-        .map_err(ListenError::at(&listen))?;
+        .map_err(|error| not_listening(ListenError::at(&listen)(error), "--http"))?;
     tracing::info!(page = %format!("http://{}/", page.local_address()?), "serving a page");
     Ok(tokio::spawn(async move {
         if let Err(error) = page.serve(shutdown).await {

@@ -11,7 +11,7 @@ use crate::limits::{MEMORY_BACKLOG_MAX, MEMORY_PIPE_BYTES};
 
 /// Why a server, or its page, does not listen.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to listen on {address}: {source}; hint: {}", help(.source))]
+#[error("failed to listen on {address}: {source}; hint: {}", self.hint(""))]
 pub struct ListenError {
     address: String,
     source: io::Error,
@@ -23,14 +23,21 @@ impl ListenError {
         let address = address.to_owned();
         move |source| Self { address, source }
     }
-}
 
-fn help(error: &io::Error) -> String {
-    let ask = match error.kind() {
-        io::ErrorKind::AddrInUse => "is it running already? Otherwise ",
-        _ => "",
-    };
-    format!("{ask}choose another address, port 0 takes a free one")
+    /// The address.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What helps, `by` being how another address is given.
+    pub(super) fn hint(&self, by: &str) -> String {
+        let ask = match self.source.kind() {
+            io::ErrorKind::AddrInUse => "is it running already? Otherwise ",
+            _ => "",
+        };
+        format!("{ask}choose another address{by}, port 0 takes a free one")
+    }
 }
 
 /// Accepts byte streams.

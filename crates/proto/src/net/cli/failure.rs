@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::net::ListenError;
+
 /// Something failed.
 const FAILED: u8 = 1;
 
@@ -44,6 +46,13 @@ pub fn misused(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyh
         code: WRONG_USAGE,
     }
     .into()
+}
+
+/// What to do about an address that `flag` gave.
+#[must_use]
+pub fn not_listening(error: ListenError, flag: &str) -> anyhow::Error {
+    let hint = error.hint(&format!(" with {flag}"));
+    hinted(error, hint)
 }
 
 /// Maps a program's result to its exit code, after printing the error and its hint to stderr.

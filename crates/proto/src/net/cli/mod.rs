@@ -18,7 +18,7 @@ use lamport::trace::{Service, Tracer};
 use lamport::{ProcessId, ProcessIdError};
 
 pub use self::address::AddressArgs;
-pub use self::failure::{exit_code, failure_code, hinted, misused};
+pub use self::failure::{exit_code, failure_code, hinted, misused, not_listening};
 pub use self::log::log_to_stderr;
 #[cfg(feature = "web")]
 use super::web::{PageAddress, PublicUrl};
