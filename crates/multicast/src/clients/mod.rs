@@ -122,6 +122,7 @@ impl Clients {
                     incarnation,
                     first,
                     last,
+                    ..
                 } => {
                     LineWriter::event(&mut line, self.tick(), "missed")
                         .text("from", from.as_str())

@@ -157,6 +157,8 @@ pub enum Output {
         from: u64,
         /// The last missed.
         to: u64,
+        /// The Lamport time of this: a local event of its own.
+        time: u64,
     },
     /// Nothing was heard of this member for a while.
     Suspected(Member),

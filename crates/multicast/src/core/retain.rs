@@ -1,5 +1,7 @@
 //! What is kept and for how long: stability, the retention bound, what is out of reach, and streams that are over.
 
+use lamport::after_send;
+
 use super::frame::StreamId;
 use super::stream::Stream;
 use super::{Order, Output, Peer};
@@ -127,11 +129,7 @@ impl Peer {
                 for (from, to) in stream.give_up(last) {
                     self.told += 1;
                     stream.untaken.tell(from, self.told);
-                    out.push(Output::Missed {
-                        stream: stream.id,
-                        from,
-                        to,
-                    });
+                    out.push(missed(stream.id, from, to, &mut self.clock));
                 }
                 if none {
                     stream.delivered = stream.through;
@@ -172,7 +170,7 @@ impl Peer {
             .streams
             .partition_point(|stream| stream.id.incarnation < closed);
         for stream in origin.streams.drain(..open) {
-            self.told += tell_missed(&stream, out);
+            self.told += tell_missed(&stream, &mut self.clock, out);
         }
         self.recount();
     }
@@ -205,7 +203,7 @@ impl Peer {
                 let stream = origin.streams.remove(0);
                 origin.closed = stream.id.incarnation + 1;
                 changed = true;
-                self.told += tell_missed(&stream, out);
+                self.told += tell_missed(&stream, &mut self.clock, out);
             }
         }
         if changed {
@@ -222,16 +220,23 @@ impl Peer {
 }
 
 /// Tells what is known of a stream that is closed and was not delivered. Returns how many misses that are.
-fn tell_missed(stream: &Stream, out: &mut Vec<Output>) -> u64 {
+fn tell_missed(stream: &Stream, clock: &mut u64, out: &mut Vec<Output>) -> u64 {
     let elsewhere = stream.views.iter().map(|view| view.through).max();
     let known = elsewhere.unwrap_or(0).max(stream.through);
     if known <= stream.delivered {
         return 0;
     }
-    out.push(Output::Missed {
-        stream: stream.id,
-        from: stream.delivered + 1,
-        to: known,
-    });
+    out.push(missed(stream.id, stream.delivered + 1, known, clock));
     1
+}
+
+/// That these will never come is an event like any other.
+fn missed(stream: StreamId, from: u64, to: u64, clock: &mut u64) -> Output {
+    *clock = after_send(*clock).unwrap_or(*clock);
+    Output::Missed {
+        stream,
+        from,
+        to,
+        time: *clock,
+    }
 }

@@ -130,7 +130,7 @@ pub(super) fn feed(peer: &mut Peer, input: Input) -> Vec<(usize, u64, u64)> {
             let sequence = message.id.sequence;
             Some((message.id.stream.origin.index(), sequence, sequence))
         }
-        Output::Missed { stream, from, to } => Some((stream.origin.index(), from, to)),
+        Output::Missed { stream, from, to, .. } => Some((stream.origin.index(), from, to)),
         _ => None,
     });
     told.collect()

@@ -135,6 +135,7 @@ fn event(number: u64, entry: &Entry, members: &Members, me: Member) -> Event {
             incarnation: stream.incarnation,
             first: *from,
             last: *to,
+            time: None,
         },
     }
 }

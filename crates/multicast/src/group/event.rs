@@ -85,6 +85,8 @@ pub enum Event {
         first: u64,
         /// The last.
         last: u64,
+        /// The Lamport time of this; nothing where a former life was told it, and this one tells it again.
+        time: Option<u64>,
     },
     /// Nothing was heard of this member for a while.
     Suspected(ProcessId),

@@ -43,7 +43,7 @@ impl Printer {
                 writeln!(text, "Sent: {}", Harmless(sent.text()))
             }
             // Its line said so already, unless its delivery had to wait.
-            Event::Delivered(own) if own.own && own.received == own.stamp => Ok(()),
+            Event::Delivered(own) if own.own && !own.later => Ok(()),
             Event::Delivered(delivery) => {
                 self.head(text, delivery)?;
                 writeln!(
@@ -92,6 +92,7 @@ impl Printer {
                 incarnation,
                 first,
                 last,
+                ..
             } => line
                 .text("event", "missed")
                 .text("process", process)

@@ -18,12 +18,16 @@ pub(super) enum Event {
         id: MessageId,
         stamp: u64,
         received: u64,
+        /// An event of its own, apart from the receive or the send.
+        later: bool,
         data: u64,
     },
     Missed {
         stream: StreamId,
         from: u64,
         to: u64,
+        /// Nothing where a former life was told it already.
+        time: Option<u64>,
     },
 }
 
@@ -49,7 +53,7 @@ impl Chain {
 
     pub(super) fn missed(&self, wanted: &MessageId) -> bool {
         self.events.iter().any(|(_, event)| match event {
-            Event::Missed { stream, from, to } => {
+            Event::Missed { stream, from, to, .. } => {
                 *stream == wanted.stream && (*from..=*to).contains(&wanted.sequence)
             }
             _ => false,

@@ -80,7 +80,7 @@ impl Host {
                     later: *later,
                     at: 0,
                 })),
-                Output::Missed { stream, from, to } => Some(Record::Told(Entry::Missed {
+                Output::Missed { stream, from, to, .. } => Some(Record::Told(Entry::Missed {
                     stream: *stream,
                     from: *from,
                     to: *to,
@@ -118,8 +118,15 @@ impl Host {
         for (number, entry) in self.book.entries() {
             if number > self.book.taken() {
                 let event = match entry {
-                    Entry::Delivered { message, time, .. } => delivered(message, *time),
-                    &Entry::Missed { stream, from, to } => Event::Missed { stream, from, to },
+                    Entry::Delivered {
+                        message, time, later, ..
+                    } => delivered(message, *time, *later),
+                    &Entry::Missed { stream, from, to } => Event::Missed {
+                        stream,
+                        from,
+                        to,
+                        time: None,
+                    },
                 };
                 self.handed.push_back((number, event));
             }
@@ -172,7 +179,7 @@ impl Host {
 }
 
 /// A delivery as the history has it.
-pub(super) fn delivered(message: &Message, received: u64) -> Event {
+pub(super) fn delivered(message: &Message, received: u64, later: bool) -> Event {
     let data = message.data[..]
         .try_into()
         .expect("the world's payloads are numbers");
@@ -180,6 +187,7 @@ pub(super) fn delivered(message: &Message, received: u64) -> Event {
         id: message.id,
         stamp: message.stamp,
         received,
+        later,
         data: u64::from_be_bytes(data),
     }
 }

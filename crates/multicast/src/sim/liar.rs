@@ -151,7 +151,7 @@ impl Stage {
             Output::Deliver { message, .. } if message.id.stream.origin != self.liar => {
                 self.delivered[member.index()].push(message);
             }
-            Output::Missed { stream, from, to } if self.lies == Lies::Detectable => {
+            Output::Missed { stream, from, to, .. } if self.lies == Lies::Detectable => {
                 let own = |place: usize| stream.incarnation == LIFE && from <= self.sent[place];
                 let place = stream.origin.index();
                 assert!(

@@ -66,7 +66,7 @@ impl Traces {
         for event in events {
             match event {
                 Event::Sent(sent) => self.broadcast(sent, at_us),
-                Event::Delivered(own) if own.own && !own.later && self.order != TOTAL => {
+                Event::Delivered(own) if own.own && !own.later => {
                     // With its sending, which is told already where sends are told.
                     if own.incarnation == self.incarnation && own.sequence > self.sent {
                         self.broadcast(own, at_us);
@@ -75,7 +75,7 @@ impl Traces {
                 // A durable member tells again what its application may not have taken: no event of this life.
                 Event::Delivered(delivery) if delivery.received <= self.began => {}
                 Event::Delivered(delivery) => {
-                    let act = if delivery.later || delivery.own {
+                    let act = if delivery.later {
                         Act::DeliverLater
                     } else {
                         Act::Deliver {
@@ -90,10 +90,10 @@ impl Traces {
                     incarnation,
                     first,
                     last,
+                    time: Some(time),
                 } => {
-                    let lamport = self.events.back().map_or(0, |event| event.lamport);
                     self.push(Traced {
-                        lamport,
+                        lamport: *time,
                         at_us,
                         act: Some(Act::Miss { through: *last }),
                         origin: from.clone(),
@@ -102,6 +102,8 @@ impl Traces {
                         label: Label::new(""),
                     });
                 }
+                // Nor this: see above.
+                Event::Missed { time: None, .. } => {}
                 Event::Suspected(_) | Event::Trusted(_) | Event::Waiting(_) | Event::Refused(_) => {}
             }
         }

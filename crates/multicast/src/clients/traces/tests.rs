@@ -110,9 +110,14 @@ fn what_a_former_life_delivered_is_no_event_of_this_one() {
 fn in_total_order_the_own_delivery_is_an_event_of_its_own() {
     let mut traces = Traces::new("P1".parse().unwrap(), 1, TOTAL, 0, 0);
     let own = delivery("P1", 1, 1, 1);
-    traces.take(&[Event::Sent(own.clone()), Event::Delivered(own)], 7);
+    let delivered = Delivery {
+        received: 2,
+        later: true,
+        ..own.clone()
+    };
+    traces.take(&[Event::Sent(own), Event::Delivered(delivered)], 7);
     let mut seen = 1;
-    assert_eq!(told(&traces, &mut seen), ["2 send 1 text 1", "3 local 1 text 1"]);
+    assert_eq!(told(&traces, &mut seen), ["2 send 1 text 1", "3 local 2 text 1"]);
 }
 
 #[test]

@@ -22,15 +22,14 @@ const OUTPUTS_KEPT: usize = 1024;
 impl Engine {
     /// Does what the core wants done, in its order, or holds it until it is stored. It is `at` on the wall clock.
     pub(super) fn act(&mut self, at: u64) {
-        let clock = self.peer.clock();
         let mut outputs = std::mem::take(&mut self.outputs);
         if let Some(store) = &mut self.store {
             for output in outputs.drain(..) {
-                store.hold(Due::Output { output, at, clock });
+                store.hold(Due::Output { output, at });
             }
         } else {
             for output in outputs.drain(..) {
-                self.do_one(output, at, clock);
+                self.do_one(output, at);
             }
         }
         if outputs.capacity() <= OUTPUTS_KEPT {
@@ -74,12 +73,17 @@ impl Engine {
         }
     }
 
-    pub(super) fn do_one(&mut self, output: Output, at: u64, clock: u64) {
+    pub(super) fn do_one(&mut self, output: Output, at: u64) {
         match output {
             Output::Send(to, frame) => self.queue(to, &frame),
             Output::Deliver { message, time, later } => self.deliver(message, time, later, at),
-            Output::Missed { stream, from, to } => {
-                self.recorder.missed(clock, stream, from, to);
+            Output::Missed {
+                stream,
+                from,
+                to,
+                time,
+            } => {
+                self.recorder.missed(time, stream, from, to);
                 self.number += 1;
                 let origin = self.members.id(stream.origin).clone();
                 tracing::warn!(%origin, from, to, "messages are out of reach: nobody keeps them any more");
@@ -90,6 +94,7 @@ impl Engine {
                     incarnation,
                     first: from,
                     last: to,
+                    time: Some(time),
                 });
             }
             Output::Suspected(member) => {
@@ -163,9 +168,9 @@ impl Engine {
         self.number += 1;
         let stream = message.id.stream;
         let own = stream.origin == self.peer.me();
-        // An own message that did not wait was delivered with its broadcast, unless the order makes every message wait.
-        if !own || later || self.order == Order::Total {
-            let act = match later || own {
+        // An own message that did not wait was delivered with its broadcast.
+        if !own || later {
+            let act = match later {
                 true => Act::DeliverLater,
                 false => Act::Deliver { stamp: message.stamp },
             };

@@ -18,7 +18,7 @@ use crate::limits::STORING_BYTES_MAX;
 /// Something to be done, and when it came about.
 pub(super) enum Due {
     /// The core wants it.
-    Output { output: Output, at: u64, clock: u64 },
+    Output { output: Output, at: u64 },
     /// The application's message was broadcast.
     Sent { sent: Sent, data: Bytes, at: u64 },
 }
@@ -115,7 +115,7 @@ fn record(output: &Output, at: u64) -> Option<Record> {
             later: *later,
             at,
         }),
-        &Output::Missed { stream, from, to } => Record::Told(Entry::Missed { stream, from, to }),
+        &Output::Missed { stream, from, to, .. } => Record::Told(Entry::Missed { stream, from, to }),
         _ => return None,
     };
     Some(record)
@@ -176,7 +176,7 @@ impl Engine {
     fn do_all(&mut self, due: Vec<Due>) {
         for due in due {
             match due {
-                Due::Output { output, at, clock } => self.do_one(output, at, clock),
+                Due::Output { output, at } => self.do_one(output, at),
                 Due::Sent { sent, data, at } => self.tell_sent(sent, data, at),
             }
         }

@@ -23,7 +23,7 @@ pub(in crate::sim) fn check(history: &History) -> Result<(), String> {
     if history.retained_bound > 1000 {
         for chain in &history.chains {
             for (time, event) in &chain.events {
-                let Event::Missed { stream, from, to } = event else {
+                let Event::Missed { stream, from, to, .. } = event else {
                     continue;
                 };
                 let survived = |sequence| {

@@ -1,8 +1,10 @@
 //! The clock condition (Lamport 1978, section "Logical Clocks"): events of one process have growing times, and a receive a
-//! larger time than its send. A copy dropped is no event, so no two deliveries of a process share a time.
+//! larger time than its send. A copy dropped is no event, so no two deliveries of a process share a time. A message of one's own that
+//! had to wait is delivered in an event of its own, and so is what was missed told.
 
 use std::collections::BTreeSet;
 
+use crate::core::Order;
 use crate::sim::history::{Event, History};
 
 pub(in crate::sim) fn check(history: &History) -> Result<(), String> {
@@ -32,7 +34,20 @@ pub(in crate::sim) fn check(history: &History) -> Result<(), String> {
                     }
                     *received
                 }
-                Event::Delivered { .. } | Event::Missed { .. } => continue,
+                Event::Delivered {
+                    received,
+                    later: true,
+                    ..
+                } => *received,
+                // It waits for the others, whatever the clock does meanwhile.
+                Event::Delivered { id, .. } if history.order == Order::Total => {
+                    return Err(format!(
+                        "at {at} {:?} delivered {id:?} with its sending",
+                        chain.member
+                    ));
+                }
+                Event::Missed { time: Some(time), .. } => *time,
+                Event::Delivered { .. } | Event::Missed { time: None, .. } => continue,
             };
             if !times.insert(time) {
                 return Err(format!(

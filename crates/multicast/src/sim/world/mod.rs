@@ -278,11 +278,22 @@ impl World {
                     self.send(member, to, &frame);
                 }
             }
-            Output::Deliver { message, time, .. } => {
-                self.hosts[member.index()].hand(delivered(&message, time));
+            Output::Deliver { message, time, later } => {
+                self.hosts[member.index()].hand(delivered(&message, time, later));
             }
-            Output::Missed { stream, from, to } => {
-                self.hosts[member.index()].hand(Event::Missed { stream, from, to });
+            Output::Missed {
+                stream,
+                from,
+                to,
+                time,
+            } => {
+                let missed = Event::Missed {
+                    stream,
+                    from,
+                    to,
+                    time: Some(time),
+                };
+                self.hosts[member.index()].hand(missed);
             }
             Output::Keep { .. }
             | Output::Suspected(_)
