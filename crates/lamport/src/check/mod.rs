@@ -31,6 +31,7 @@
 
 mod bank;
 mod chat;
+mod lives;
 mod merge;
 mod messages;
 mod multicast;
@@ -43,6 +44,7 @@ mod rule;
 use crate::trace::facts::ORDER;
 use crate::trace::{Kind, Service, TraceEvent};
 
+use lives::Lives;
 use names::Names;
 
 pub use merge::{Merge, MergeError, SOURCES_MAX};
@@ -71,6 +73,7 @@ pub struct Check {
     options: Options,
     processes: Names,
     last: Vec<Last>,
+    lives: Lives,
     sources: Vec<Source>,
     messages: messages::Messages,
     chat: chat::Chat,
@@ -90,8 +93,8 @@ struct Last {
 /// What is known of a trace as a whole.
 #[derive(Debug, Clone, Copy, Default)]
 struct Source {
-    /// Grows with every `dropped` record: whoever remembers another value may have missed something.
-    epoch: u32,
+    /// How many `dropped` records it has so far.
+    dropped: u32,
     closed: bool,
 }
 
@@ -100,6 +103,7 @@ struct Seen<'e> {
     event: &'e TraceEvent<'e>,
     process: u32,
     place: Place,
+    /// Whoever remembers another one may have missed something of this process.
     epoch: u32,
 }
 
@@ -112,6 +116,7 @@ impl Check {
             options,
             processes: Names::default(),
             last: Vec::new(),
+            lives: Lives::default(),
             sources: Vec::new(),
             messages: messages::Messages::default(),
             chat: chat::Chat::default(),
@@ -128,10 +133,9 @@ impl Check {
     /// The rule that this event breaks; the check is of no further use then.
     pub fn event(&mut self, place: Place, event: &TraceEvent<'_>) -> Result<(), Box<Violation>> {
         let process = self.processes.number(&event.process);
-        let source = self.source(place);
         // Where traces were joined into one file, it is the last that counts.
-        source.closed = false;
-        let epoch = source.epoch;
+        self.source(place).closed = false;
+        let epoch = self.lives.epoch(process, place, &self.sources);
         let seen = Seen {
             event,
             process,
@@ -163,7 +167,7 @@ impl Check {
 
     /// Takes note that `count` events are missing from the source at this place.
     pub fn dropped(&mut self, place: Place, count: u64) {
-        self.source(place).epoch += 1;
+        self.source(place).dropped += 1;
         self.report.dropped += count;
     }
 
@@ -183,7 +187,7 @@ impl Check {
             .iter()
             .map(|last| {
                 let source = self.sources[last.source as usize];
-                source.closed && source.epoch == 0
+                source.closed && source.dropped == 0
             })
             .collect();
         let run = Run {

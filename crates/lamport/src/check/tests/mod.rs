@@ -39,18 +39,25 @@ fn parse(line: &str, service: Service) -> TraceEvent<'static> {
     }
 }
 
-/// Runs a script from one source that is closed in good order; a line `dropped` stands for missing events.
+/// Runs a script from one source that is closed in good order. A line `dropped` stands for missing events, `closed` or `killed` for the
+/// end of the source: what follows is from another one.
 fn run(script: &str, service: Service, options: Options) -> Result<Report, Box<Violation>> {
     let mut check = Check::new(options);
+    let mut source = 0;
     for (index, line) in script.trim().lines().enumerate() {
-        let place = Place::new(0, index as u64 + 1);
+        let place = Place::new(source, index as u64 + 1);
         match line.trim() {
             "dropped" => check.dropped(place, 1),
+            "closed" => {
+                check.closed(place);
+                source += 1;
+            }
+            "killed" => source += 1,
             "" => {}
             line => check.event(place, &parse(line, service))?,
         }
     }
-    check.closed(Place::new(0, 0));
+    check.closed(Place::new(source, 0));
     check.finish()
 }
 

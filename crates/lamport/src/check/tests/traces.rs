@@ -5,6 +5,48 @@ use super::chat::CHAT;
 use super::multicast::CAST;
 use super::*;
 
+/// Who is killed loses the last events of its trace, and may go on behind numbers that it had reserved.
+#[test]
+fn what_a_killed_process_did_last_may_be_missing_and_only_that() {
+    let check = |service, script: &[&str], broken: Option<Rule>| {
+        let run = run(&script.join("\n"), service, Options::default());
+        assert_eq!(run.err().map(|violation| violation.rule), broken, "{script:?}");
+    };
+    let said =
+        |time: u64, seq: u64| format!("chat {time} send chat@{time} said room=lobby seq={seq} name=Ana");
+    let (first, next, later) = (said(1, 1), said(2, 2), said(2, 258));
+    check(Service::Chat, &[&first, "closed", &next], None);
+    check(
+        Service::Chat,
+        &[&first, "closed", &later],
+        Some(Rule::RoomNumbered),
+    );
+    check(Service::Chat, &[&first, "killed", &later], None);
+    check(
+        Service::Chat,
+        &[&later, "killed", &said(3, 1)],
+        Some(Rule::RoomNumbered),
+    );
+    check(
+        Service::Chat,
+        &[&first, "killed", &later, &said(3, 260)],
+        Some(Rule::RoomNumbered),
+    );
+    let deposit = |time: u64, entry: u64, balance: u64| {
+        format!(
+            "bank {time} send bank@{time} deposit account='1 amount=100 balance={balance} entry={entry} account=cash amount=-100 entry={entry}"
+        )
+    };
+    let (first, next, later) = (deposit(1, 1, 100), deposit(2, 2, 200), deposit(2, 3, 300));
+    check(Service::Bank, &[&first, "closed", &next], None);
+    check(
+        Service::Bank,
+        &[&first, "closed", &later],
+        Some(Rule::BankBalance),
+    );
+    check(Service::Bank, &[&first, "killed", &later], None);
+}
+
 #[test]
 fn what_is_missing_from_a_trace_is_unproved_and_not_broken() {
     let incomplete = |script: &str, service, gone: &str| {
