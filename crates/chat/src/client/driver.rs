@@ -180,6 +180,10 @@ impl Driver {
         let mut pause = std::pin::pin!(tokio::time::sleep(pause));
         let mut actions = Vec::new();
         loop {
+            if self.member.has_finished() {
+                // Nothing is left to be said, so that nobody would be told but of leaving.
+                return Err(Over::Ended(self.member.left()));
+            }
             let command = tokio::select! {
                 () = &mut pause => return Ok(()),
                 command = self.commands.recv(), if self.member.takes_commands() => {

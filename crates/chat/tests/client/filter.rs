@@ -1,14 +1,18 @@
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use super::support::Server;
+
+/// Longest wait for something that must happen.
+const SOON: Duration = Duration::from_secs(20);
 
 fn client(server: &Server, arguments: &[&str]) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_chat-client"));
     command
         .arg(&server.address)
         .args(arguments)
-        .timeout(std::time::Duration::from_secs(60));
+        .timeout(Duration::from_secs(60));
     command
 }
 
@@ -98,6 +102,85 @@ fn events_are_lines_and_json_is_what_came() {
         "{}",
         ana[1]
     );
+}
+
+/// A client that said a line and whose server is gone since.
+struct Left {
+    client: std::process::Child,
+    input: std::process::ChildStdin,
+    _dir: tempfile::TempDir,
+}
+
+fn left_by_its_server() -> Left {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut server = Server::start(dir.path(), &["--flush-interval", "1ms"]);
+    let mut ana = Command::new(env!("CARGO_BIN_EXE_chat-client"))
+        .arg(&server.address)
+        .args(["--name", "Ana"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut input = ana.stdin.take().expect("piped");
+    writeln!(input, "hello").expect("open");
+    let is_said = || {
+        let history = client(&server, &["--name", "Looking"])
+            .write_stdin("/history 5\n")
+            .assert()
+            .success();
+        text(&history.get_output().stdout).contains("[Ana]: hello")
+    };
+    while !is_said() {}
+    server.kill();
+    let mut told = BufReader::new(ana.stderr.take().expect("piped")).lines();
+    let is_gone = |line: std::io::Result<String>| line.expect("UTF-8").contains("The server is gone");
+    assert!(told.any(is_gone), "it says so");
+    // Whatever else it says is not for us.
+    std::thread::spawn(move || told.count());
+    Left {
+        client: ana,
+        input,
+        _dir: dir,
+    }
+}
+
+/// Waits for its end, which it would not reach by itself if it went on trying.
+fn ends(mut client: std::process::Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        match client.try_wait().expect("waited for") {
+            Some(ended) => return ended,
+            None if begun.elapsed() < SOON => std::thread::sleep(Duration::from_millis(20)),
+            None => {
+                client.kill().expect("SIGKILL");
+                panic!("it still tries to come back");
+            }
+        }
+    }
+}
+
+fn signal(client: &std::process::Child) {
+    let sent = Command::new("kill").arg(client.id().to_string()).status();
+    assert!(sent.expect("kill is there").success());
+}
+
+#[test]
+fn who_has_said_everything_does_not_wait_for_a_server_that_is_gone() {
+    let left = left_by_its_server();
+    drop(left.input);
+    assert!(ends(left.client).success());
+}
+
+#[test]
+fn who_waits_for_a_server_to_say_the_rest_can_be_ended() {
+    let mut left = left_by_its_server();
+    writeln!(left.input, "and more").expect("open");
+    drop(left.input);
+    // A first one may come before the line is read: then it leaves with what it has said.
+    signal(&left.client);
+    let ended = ends(left.client);
+    assert_eq!(ended.code().map(|code| code <= 1), Some(true), "{ended}");
 }
 
 #[test]

@@ -19,11 +19,21 @@ pub(super) async fn run(settings: Settings, json: bool) -> anyhow::Result<()> {
         .name("stdin".to_owned())
         .spawn(move || read(&reader))?;
     let mut output = Output { json, refused: 0 };
+    let mut leaving = false;
     loop {
         let notice = tokio::select! {
-            notice = notices.recv() => notice,
-            _ = interrupt.recv() => { chat.send(Command::Leave).await; continue }
-            _ = terminate.recv() => { chat.send(Command::Leave).await; continue }
+            notice = notices.recv() => Some(notice),
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+        };
+        let Some(notice) = notice else {
+            if std::mem::replace(&mut leaving, true) {
+                bail!("ended before all was said");
+            }
+            // Beside this loop: what was said before has to find room first.
+            let chat = chat.clone();
+            tokio::spawn(async move { chat.send(Command::Leave).await });
+            continue;
         };
         let Some(notice) = notice else {
             bail!("the connection's task ended unexpectedly")

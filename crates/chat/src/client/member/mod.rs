@@ -69,7 +69,8 @@ impl Member {
 
     /// Whether there is room for another command.
     pub(super) fn takes_commands(&self) -> bool {
-        self.session.unsettled() < UNSETTLED_MAX && !self.finishing
+        // After the last one only leaving can be wanted, whatever is not settled.
+        self.finishing || self.session.unsettled() < UNSETTLED_MAX
     }
 
     /// Whether everything posted is settled after [`Command::Finish`].
