@@ -218,9 +218,9 @@ impl Peer {
             .head()
             .expect("a stream is delivered from only when its head stands ready");
         // Delivered in the step of its receive (or send), that is one event; later it is an event of its own. In total order an own
-        // message waits for the others, and nothing that they answer moves the clock.
-        let own_waited = origin == self.settings.me && self.settings.order == Order::Total;
-        let later = own_waited || held.received != self.clock;
+        // message always is: it may wait for the others, and nothing that they answer moves the clock.
+        let own_in_total = origin == self.settings.me && self.settings.order == Order::Total;
+        let later = own_in_total || held.received != self.clock;
         if later {
             self.clock = after_send(self.clock).unwrap_or(self.clock);
         }
