@@ -10,45 +10,54 @@ use tokio::sync::watch;
 
 use crate::three::{at, three_members};
 
-/// Three members, and a switch that cuts P3 off from P1 and P2.
+/// The members, each after those to which it opens connections.
+const IDS: [&str; 3] = ["P1", "P2", "P3"];
+
+/// Three members, and a switch that cuts one of them off from the others.
 pub(crate) struct Links {
-    near: Members,
-    through: Members,
+    alone: &'static str,
+    near: [String; 3],
+    /// The same members, through the switch.
+    through: [String; 3],
     switch: Arc<Switch>,
 }
 
 impl Links {
-    /// Links that are whole, and the listeners of P1, P2 and P3.
-    pub(crate) async fn new() -> anyhow::Result<(Self, [Listener; 3])> {
-        let (near, listeners) = three_members().await?;
-        let [one, two, three] = ["P1", "P2", "P3"].map(|id| {
-            let member = near.find(id).expect("one of the three");
-            near.address(member).to_owned()
+    /// Links that are whole, by which `alone` can be cut off, and the listeners of P1, P2 and P3.
+    pub(crate) async fn new(alone: &'static str) -> anyhow::Result<(Self, [Listener; 3])> {
+        let (members, listeners) = three_members().await?;
+        let near = IDS.map(|id| {
+            let member = members.find(id).expect("one of the three");
+            members.address(member).to_owned()
         });
         let switch = Arc::new(Switch {
             cut: watch::Sender::new(false),
             running: watch::Sender::new(0),
         });
-        // P3 opens its connections to P1 and P2, since it comes later in the order of identities: through these two.
-        let through1 = cuttable(one, switch.clone()).await?;
-        let through2 = cuttable(two, switch.clone()).await?;
-        let through = at([through1, through2, three])?;
-        Ok((
-            Self {
-                near,
-                through,
-                switch,
-            },
-            listeners,
-        ))
+        let mut through = near.clone();
+        for address in &mut through {
+            *address = cuttable(address.clone(), switch.clone()).await?;
+        }
+        let links = Self {
+            alone,
+            near,
+            through,
+            switch,
+        };
+        Ok((links, listeners))
     }
 
-    /// The group as this member has to reach it.
+    /// The group as this member has to reach it: it opens connections to those before it in the order of identities.
     pub(crate) fn members(&self, id: &str) -> Members {
-        if id == "P3" { &self.through } else { &self.near }.clone()
+        let seen = std::array::from_fn(|to| {
+            let switched = IDS[to] < id && (id == self.alone || IDS[to] == self.alone);
+            let addresses = if switched { &self.through } else { &self.near };
+            addresses[to].clone()
+        });
+        at(seen).expect("their names are good")
     }
 
-    /// Cuts P3 off: its connections are broken when this returns, and new ones lead nowhere.
+    /// Cuts it off: its connections are broken when this returns, and new ones lead nowhere.
     pub(crate) async fn cut(&self) {
         self.switch.cut.send_replace(true);
         let mut running = self.switch.running.subscribe();
@@ -62,7 +71,7 @@ impl Links {
     }
 }
 
-/// What the two ways to P3 share: whether they are cut, and how many connections run through them.
+/// What the ways to it share: whether they are cut, and how many connections run through them.
 struct Switch {
     cut: watch::Sender<bool>,
     running: watch::Sender<usize>,

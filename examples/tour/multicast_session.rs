@@ -40,7 +40,7 @@ pub(crate) fn play(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn session([tracer1, tracer2, tracer3]: [Tracer; 3]) -> anyhow::Result<[Screen; 3]> {
-    let (links, [one, two, three]) = Links::new().await?;
+    let (links, [one, two, three]) = Links::new("P3").await?;
     let mut p1 = Peer::join("P1", &links, one, tracer1).await?;
     let mut p2 = Peer::join("P2", &links, two, tracer2).await?;
     let mut p3 = Peer::join("P3", &links, three, tracer3).await?;

@@ -2,6 +2,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use lamport::check::{Check, Merge, Options, Rule};
+
 use super::support::Server;
 
 /// Longest wait for something that must happen.
@@ -227,6 +229,32 @@ fn what_was_sent_and_received_is_recorded() {
     ] {
         assert!(trace.contains(expected), "{expected} in {trace}");
     }
+}
+
+/// A killed hub goes on behind the numbers it had reserved, and its trace lacks the end.
+#[test]
+fn traces_of_a_hub_that_was_killed_in_between_are_proved_right() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let trace = |of: &str| dir.path().join(of).to_str().expect("UTF-8").to_owned();
+    let mut address = "127.0.0.1:0".to_owned();
+    for (hub, name) in [("hub1", "Ana"), ("hub2", "Bia"), ("hub3", "Carla")] {
+        let mut server = Server::start_at(&address, dir.path(), &["--trace", &trace(hub)]);
+        address.clone_from(&server.address);
+        client(&server, &["--name", name, "--trace", &trace(name)])
+            .write_stdin("one\ntwo\n")
+            .assert()
+            .success();
+        let is_recorded = || std::fs::read_to_string(trace(hub)).is_ok_and(|text| text.contains("\"said\""));
+        while !is_recorded() {}
+        server.kill();
+    }
+    let mut merge = Merge::new();
+    for of in ["hub1", "hub2", "hub3", "Ana", "Bia", "Carla"] {
+        merge.open(trace(of)).expect("it is there");
+    }
+    let report = merge.check(Check::new(Options::default())).expect("readable");
+    let report = report.unwrap_or_else(|violation| panic!("{violation}: {:?}", violation.events));
+    assert!(report.tested(Rule::RoomNumbered) >= 6, "{report}");
 }
 
 #[test]
